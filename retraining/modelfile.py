@@ -17,7 +17,7 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML without aliases (which can expand without end) and without repeated keys."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise BadConfig(f"line {mark.line + 1}: expected plain values, got a YAML alias")
         return super().compose_node(parent, index)

@@ -1,7 +1,7 @@
 """What one model file says: everything the system knows about one model before it starts.
 
-The classes mirror the YAML one to one. Unknown fields are refused, values are frozen, and identifiers that end up in
-SQL, paths or labels are restricted here, once, so that no later code has to quote or escape them.
+The classes mirror the YAML one to one. Unknown fields are refused, values are frozen, and identifiers that end up
+in SQL, paths or labels are restricted here, once, so that no later code has to quote or escape them.
 """
 
 import hashlib

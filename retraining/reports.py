@@ -82,7 +82,8 @@ class FeatureBaseline(Record):
     """The distribution of one input (or of the prediction) in the training rows, as counts.
 
     numeric: ``edges`` are k rising interior edges, ``counts`` has k + 1 cells, cell i holds
-    edges[i-1] <= x < edges[i]. categorical: ``categories`` are the most frequent values, ``counts`` has one more cell, for all others.
+    edges[i-1] <= x < edges[i]. categorical: ``categories`` are the most frequent values, ``counts`` has one more
+    cell, for all others.
     ``values`` lists the distinct values of a numeric feature that has at most 50, as text; empty otherwise.
     """
 

@@ -1,0 +1,48 @@
+"""Incidents of drift: what the monitor writes, and what triggers and people read."""
+
+from datetime import datetime
+from typing import Literal
+
+from retraining.record import Record
+
+
+class Finding(Record):
+    """One feature (or the prediction) in one window, judged."""
+
+    feature: str
+    effect: float  # standard deviations, bias-corrected
+    p_value: float
+    component: str  # which part moved: location, scale, shape, missing, unseen
+    flagged: bool
+
+
+class WindowVerdict(Record):
+    """One window of logged requests, judged."""
+
+    model: str
+    start: datetime
+    end: datetime
+    rows: int
+    baseline_id: str
+    findings: tuple[Finding, ...]  # every feature, largest effect first
+    minimum_detectable: float  # the smallest effect this window could have shown
+    kind: Literal["ordinary", "drift", "data", "too_few"] = "ordinary"
+
+    @property
+    def flagged(self) -> tuple[Finding, ...]:
+        """Findings that count."""
+        return tuple(f for f in self.findings if f.flagged)
+
+
+class Incident(Record):
+    """Drift that persisted: opened on 2 of 3 windows, closed once."""
+
+    incident_id: str
+    model: str
+    kind: Literal["drift", "data"]  # retrain, or look at the feed
+    opened: datetime
+    closed: datetime | None = None
+    features: dict[str, float]  # feature → largest effect so far
+    windows: tuple[datetime, ...]  # ends of the windows that counted
+    baseline_id: str
+    quiet: int = 0  # windows in a row that were ordinary

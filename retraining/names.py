@@ -1,0 +1,131 @@
+"""Every path, id and label this system builds, and the only place that builds or parses them.
+
+``*_id`` is one component; a path is relative to its bucket.
+"""
+
+import hashlib
+import re
+from datetime import datetime
+
+_SAFE = re.compile(r"[^a-z0-9-]+")
+
+
+def short_hash(text: str, length: int = 8) -> str:
+    """The first ``length`` hex digits of the text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def slug(text: str) -> str:
+    """``text`` as letters, digits and dashes, short enough for a path; different texts stay different."""
+    plain = _SAFE.sub("-", text.lower()).strip("-")
+    return plain if plain == text and len(plain) <= 60 else f"{plain[:50].strip('-')}-{short_hash(text)}"
+
+
+def run_id(model: str, at: datetime, key: str) -> str:
+    """The id of the run that a first trigger ``key`` opens at ``at``: sortable, and safe as label and alias."""
+    return f"{model}-{at:%Y%m%d-%H%M%S}-{short_hash(key, 4)}"
+
+
+# Records, in the state bucket -----------------------------------------------------
+
+
+def inbox_path(model: str, key: str) -> str:
+    """A trigger that no run has taken up yet."""
+    return f"inbox/{model}/{slug(key)}.json"
+
+
+def claim_path(model: str, key: str) -> str:
+    """Which run answers a trigger. Create-only: the first claim decides."""
+    return f"claims/{model}/{slug(key)}.json"
+
+
+def run_path(run: str) -> str:
+    """The record of one run."""
+    return f"runs/{run}.json"
+
+
+def active_path(run: str) -> str:
+    """A marker that the run has not ended; what a tick lists instead of all runs."""
+    return f"active/{run}.json"
+
+
+def model_path(model: str) -> str:
+    """What is known about a model between runs."""
+    return f"models/{model}.json"
+
+
+def rollout_path(endpoint: str) -> str:
+    """The record of an endpoint: who serves, and the rollout under way. One per endpoint is the mutex."""
+    return f"rollouts/{endpoint}.json"
+
+
+def outcome_path(run: str) -> str:
+    """How the rollout of a run ended. Create-only."""
+    return f"outcomes/{run}.json"
+
+
+def request_path(model: str, request: str) -> str:
+    """What an operator asked for (pause, resume, approve, roll back), until it is carried out."""
+    return f"requests/{model}/{slug(request)}.json"
+
+
+def budget_path(model: str, at: datetime) -> str:
+    """Money reserved and spent in the month of ``at``."""
+    return f"budget/{model}/{at:%Y%m}.json"
+
+
+def fence_path(run: str, kind: str) -> str:
+    """Which job may do the work of a run. Create-only, by the job itself."""
+    return f"fence/{run}-{kind}.json"
+
+
+def event_path(at: datetime, unique: str) -> str:
+    """One entry of the audit. Create-only; sorts by time."""
+    return f"events/{at:%Y-%m-%d}/{at:%H%M%S.%f}-{unique}.json"
+
+
+def quarantine_path(body: bytes) -> str:
+    """A message that could not be understood, by the hash of its body."""
+    return f"quarantine/{hashlib.sha256(body).hexdigest()}.json"
+
+
+def incident_path(model: str) -> str:
+    """The open or last closed incident of drift of a model."""
+    return f"incidents/{model}.json"
+
+
+# Artefacts ------------------------------------------------------------------------
+
+
+def snapshot_uri(bucket: str, run: str) -> str:
+    """Folder of the frozen rows of a run, with train-*, eval-* and test-* Parquet files."""
+    return f"gs://{bucket}/snapshots/{run}"
+
+
+def artifact_uri(bucket: str, run: str) -> str:
+    """Folder of what a run's jobs write: model/, report/, checkpoints/."""
+    return f"gs://{bucket}/runs/{run}"
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """``gs://bucket/path`` → (bucket, path)."""
+    bucket, _, path = uri.removeprefix("gs://").partition("/")
+    return bucket, path
+
+
+# Vertex AI ------------------------------------------------------------------------
+
+
+def deployed_id(run: str) -> str:
+    """The client-chosen id of the deployed model of a run: ten digits, the first not 0; same run, same id."""
+    return str(10**9 + int(short_hash(run, 15), 16) % (9 * 10**9))
+
+
+def version_alias(run: str) -> str:
+    """The alias that finds a run's model version again."""
+    return f"run-{run}"
+
+
+def label(text: str) -> str:
+    """``text`` as a label value: at most 63 lower-case letters, digits, dashes and underscores."""
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:63]
