@@ -107,7 +107,7 @@ class Endpoints(Protocol):
         """Set the whole split if the endpoint still has ``etag``. Raises Conflict. ``split`` sums to 100."""
 
     def undeploy(self, endpoint: str, deployed_id: str) -> None:
-        """Take away a deployed model without traffic; nothing happens if it is gone. Raises Refused under traffic."""
+        """Take away a deployed model that has no traffic (else Refused); nothing happens if it is gone."""
 
 
 class Operations(Protocol):
