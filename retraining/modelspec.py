@@ -231,9 +231,12 @@ class Slices(Part):
 
 
 class Gate(Part):
-    """What a candidate must show before it may take traffic."""
+    """What a candidate must show before it may take traffic.
 
-    metric: Metric
+    The comparison is paired, row by row, so ``metric`` is a mean over rows (or the root of one); others are floors.
+    """
+
+    metric: Literal["log_loss", "rmse"]
     margin: Annotated[float, Field(ge=0)]  # how much worse still counts as not worse, in units of the metric
     min_rows: Annotated[int, Field(ge=1)] = 1000
     floors: tuple[Floor, ...] = ()

@@ -64,9 +64,14 @@ def outcome_path(run: str) -> str:
     return f"outcomes/{run}.json"
 
 
-def request_path(model: str, request: str) -> str:
-    """What an operator asked for (pause, resume, approve, roll back), until it is carried out."""
-    return f"requests/{model}/{slug(request)}.json"
+def candidate_path(endpoint: str, run: str) -> str:
+    """A winner that waits for its rollout; what the deployer's tick lists."""
+    return f"candidates/{endpoint}/{run}.json"
+
+
+def rolling_path(endpoint: str, sequence: int) -> str:
+    """A marker that an endpoint's rollout number ``sequence`` has not ended."""
+    return f"rolling/{endpoint}/{sequence}.json"
 
 
 def budget_path(model: str, at: datetime) -> str:
@@ -74,9 +79,9 @@ def budget_path(model: str, at: datetime) -> str:
     return f"budget/{model}/{at:%Y%m}.json"
 
 
-def fence_path(run: str, kind: str) -> str:
-    """Which job may do the work of a run. Create-only, by the job itself."""
-    return f"fence/{run}-{kind}.json"
+def fence_path(run: str, kind: str, attempt: int) -> str:
+    """Which job may do the work of an attempt; in the artefact bucket. Create-only, by the job itself."""
+    return f"fence/{run}-{kind}-{attempt}.json"
 
 
 def event_path(at: datetime, unique: str) -> str:
@@ -116,9 +121,9 @@ def split_uri(uri: str) -> tuple[str, str]:
 # Vertex AI ------------------------------------------------------------------------
 
 
-def deployed_id(run: str) -> str:
-    """The client-chosen id of the deployed model of a run: ten digits, the first not 0; same run, same id."""
-    return str(10**9 + int(short_hash(run, 15), 16) % (9 * 10**9))
+def deployed_id(run: str, sequence: int) -> str:
+    """The client-chosen id under which a rollout deploys a run's model: ten digits; a repeat has the same id."""
+    return str(10**9 + int(short_hash(f"{run}#{sequence}", 15), 16) % (9 * 10**9))
 
 
 def version_alias(run: str) -> str:
