@@ -20,7 +20,8 @@ def judge(spec: ModelSpec, evaluation: Evaluation, *, forced: bool) -> GateResul
     """
     against = list(_unfit(spec, evaluation))
     if evaluation.champion is None or evaluation.difference is None:
-        comparison, why = [], "there is no champion yet: the floors decide"
+        comparison: list[str] = []
+        why = "there is no champion yet: the floors decide"
     else:
         comparison, why = _compare(spec, evaluation)
     if forced and comparison:

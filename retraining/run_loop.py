@@ -1,0 +1,83 @@
+"""The engine of runs: read the record and the world, ask ``next_step``, perform that one step, again.
+
+Every event and every tick ends here, so a lost, doubled or late event changes when things happen and never what.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from retraining import names
+from retraining.audit import record_event
+from retraining.collect import collect
+from retraining.errors import Conflict, Permanent, RetrainingError
+from retraining.modelspec import ModelSpec
+from retraining.observe import observe
+from retraining.records import Run
+from retraining.run_effects import EFFECTS
+from retraining.run_machine import Do, Move, Wait, next_step
+from retraining.state import RunWorld, read_run, write_run
+
+MAX_STEPS = 40  # of one run in one tick; more would starve the others
+
+
+def tick(world: RunWorld, report: Callable[[str], None] = lambda text: None) -> None:
+    """Take in new triggers, then move every run that has not ended as far as it goes now.
+
+    One run's trouble never stops the others: what failed is reported and left to the next tick.
+    """
+    inbox: dict[str, list[str]] = defaultdict(list)
+    for path in world.store.list("inbox/"):
+        inbox[path.split("/")[1]].append(path)
+    for model, paths in inbox.items():
+        if (spec := world.models.get(model)) is not None:
+            _guarded(lambda spec=spec, paths=paths: collect(world, spec, paths), model, report)  # type: ignore[misc]
+    for path in world.store.list("active/"):
+        run_id = path.removeprefix("active/").removesuffix(".json")
+        _guarded(lambda run_id=run_id: reconcile(world, run_id), run_id, report)  # type: ignore[misc]
+
+
+def _guarded(act: Callable[[], object], what: str, report: Callable[[str], None]) -> None:
+    try:
+        act()
+    except Conflict:
+        report(f"{what}: somebody else is at it")
+    except RetrainingError as error:
+        report(f"{what}: postponed: {type(error).__name__}: {error}")
+
+
+def reconcile(world: RunWorld, run_id: str) -> Run | None:
+    """Move one run as far as it goes now and return its record; None when there is none (yet)."""
+    intended = ""
+    for _ in range(MAX_STEPS):
+        found = read_run(world.store, run_id)
+        if found is None:
+            return None
+        run, version = found
+        spec = world.models.get(run.model)
+        if spec is None:
+            raise Permanent(f"run {run_id} is of model {run.model!r}, which has no model file")
+        moved = _once(world, spec, run, version, intended)
+        if moved is None:
+            return run
+        intended = moved
+    return None
+
+
+def _once(world: RunWorld, spec: ModelSpec, run: Run, version: str, intended: str) -> str | None:
+    """Perform one step. None when there is nothing more to do; else what this pass intends (a job, or nothing)."""
+    view = observe(world, spec, run, own_intent=bool(intended))
+    step = next_step(run, spec, view)
+    match step:
+        case Wait():
+            return None
+        case Move(state, reason, changes):
+            after = run.but(**changes).move(state, reason, view.now)
+            write_run(world, f"move to {state.value}", after, version)
+            record_event(world.store, view.now, f"run {state.value}", run.model, run.run_id, reason=reason)
+            return ""
+        case Do(what, job):
+            if what == "close":
+                world.effect("close run", lambda: world.store.delete(names.active_path(run.run_id)))
+                return None
+            EFFECTS[what](world, spec, run, version, view, job)
+            return what if what == "intend_job" else ""
