@@ -97,6 +97,7 @@ class Rollout(Record):
     step: int = 0  # index into the model's steps
     entered: datetime | None = None  # when phase and step began; a restart never resets it
     confirmed: dict[str, int] = {}  # the split that was last read back from the endpoint
+    intended: dict[str, int] = {}  # the split that is about to be set; any third one is a person's
     operation: str = ""  # deploy or upload under way
     attempts: int = 0  # deploys tried
     held_from: Phase | None = None

@@ -1,0 +1,295 @@
+"""The engine of rollouts: record, endpoint, record again; ask ``next_step``; perform that one step.
+
+Only this module moves traffic. The record is read before and after the endpoint: if it changed in between, what was
+seen belongs to no single moment and nothing is done with it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from retraining import names
+from retraining.audit import record_event
+from retraining.errors import Conflict, Exists, Refused, RetrainingError
+from retraining.intake import Effect, direct
+from retraining.modelspec import ModelSpec
+from retraining.plans import Planner
+from retraining.ports import Artifacts, Clock, Endpoints, Operations, Registry, Store, Warehouse
+from retraining.records import RunState
+from retraining.reports import Manifest
+from retraining.rollout_machine import (
+    Deploy,
+    Finish,
+    Go,
+    Note,
+    Rest,
+    RolloutView,
+    Step,
+    Traffic,
+    Undeploy,
+    Upload,
+    desired_split,
+    next_step,
+)
+from retraining.rollouts import Outcome, Phase, Rollout, Serving
+from retraining.settings import Settings
+from retraining.state import put, read_rollout, read_run
+from retraining.verdict import look
+from retraining.views import DeployPlan, EndpointView, VersionPlan
+
+MAX_STEPS = 20  # of one endpoint in one tick
+
+
+@dataclass(frozen=True)
+class RolloutWorld:
+    """Everything a rollout's tick may touch. It has no jobs: who deploys cannot train."""
+
+    settings: Settings
+    models: Mapping[str, ModelSpec]
+    store: Store
+    endpoints: Endpoints
+    registry: Registry
+    operations: Operations
+    warehouse: Warehouse
+    artifacts: Artifacts
+    now: Clock
+    effect: Effect = direct
+
+
+def tick(world: RolloutWorld, report: Callable[[str], None] = lambda text: None) -> None:
+    """Move every rollout that is under way, and begin those that wait. One endpoint's trouble stops no other."""
+    busy = {path.split("/")[1] for prefix in ("rolling/", "candidates/") for path in world.store.list(prefix)}
+    by_endpoint = {spec.endpoint: spec for spec in world.models.values()}
+    for endpoint in sorted(busy & set(by_endpoint)):
+        try:
+            reconcile(world, by_endpoint[endpoint])
+        except Conflict:
+            report(f"{endpoint}: somebody else is at it")
+        except RetrainingError as error:
+            report(f"{endpoint}: postponed: {type(error).__name__}: {error}")
+
+
+def reconcile(world: RolloutWorld, spec: ModelSpec) -> Rollout:
+    """Move one endpoint as far as it goes now and return its record."""
+    for _ in range(MAX_STEPS):
+        record, version = read_rollout(world.store, spec.endpoint, spec.name)
+        view = observe(world, spec, record)
+        again, version_again = read_rollout(world.store, spec.endpoint, spec.name)
+        if version_again != version:
+            raise Conflict(f"rollout of {spec.endpoint} moved while its endpoint was read")
+        step = next_step(record, spec, view)
+        if not perform(world, spec, record, version, view, step):
+            return again
+    return record
+
+
+# What a rollout sees ---------------------------------------------------------------------
+
+
+def observe(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> RolloutView:
+    """The world as this rollout needs it now."""
+    endpoint = world.endpoints.view(spec.endpoint)
+    if endpoint is None:
+        raise Refused(f"endpoint {spec.endpoint!r}: expected one of this display name, found none")
+    view = RolloutView(now=world.now(), endpoint=endpoint)
+    if record.operation:
+        view = replace(view, operation=world.operations.view(record.operation))
+    match record.phase:
+        case Phase.IDLE:
+            return replace(view, candidate=_candidate(world, spec, record))
+        case Phase.REGISTERING:
+            return replace(view, version=_version(world, spec, record))
+        case Phase.STEP | Phase.FULL:
+            return _with_look(world, spec, record, view)
+        case _:
+            return view
+
+
+def _candidate(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> Serving | None:
+    """The oldest winner in the queue whose run still waits; what is out of date leaves the queue."""
+    for path in world.store.list(f"candidates/{spec.endpoint}/"):
+        run_id = path.rsplit("/", 1)[-1].removesuffix(".json")
+        found = read_run(world.store, run_id)
+        fit = found is not None and found[0].state in (RunState.ELIGIBLE, RunState.ROLLING_OUT)
+        if fit and world.store.read(names.outcome_path(run_id)) is None:
+            assert found is not None
+            return Serving(
+                run_id=run_id,
+                deployed_id=names.deployed_id(run_id, record.sequence + 1),
+                digest=found[0].manifest_digest,
+            )
+        world.effect("drop candidate", lambda path=path: world.store.delete(path))  # type: ignore[misc]
+    return None
+
+
+def _version(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> str:
+    assert record.challenger is not None
+    found = world.registry.find(spec.name, names.version_alias(record.challenger.run_id))
+    return found.name if found else ""
+
+
+def _with_look(world: RolloutWorld, spec: ModelSpec, record: Rollout, view: RolloutView) -> RolloutView:
+    wanted = desired_split(record, spec)
+    if not (record.confirmed == wanted == {k: v for k, v in view.endpoint.split.items() if v}):
+        return view  # the step has not begun
+    assert record.challenger is not None
+    assert record.entered is not None
+    arms = world.warehouse.arms(spec, record.entered, view.now)
+    champion = arms.get(record.champion.deployed_id) if record.champion else None
+    return replace(view, look=look(spec, arms.get(record.challenger.deployed_id), champion, view.now))
+
+
+# What a rollout does ---------------------------------------------------------------------
+
+
+def perform(
+    world: RolloutWorld, spec: ModelSpec, record: Rollout, version: str, view: RolloutView, step: Step
+) -> bool:
+    """Perform one step; False when there is nothing more to do now."""
+    match step:
+        case Rest():
+            return _forget(world, record)
+        case Go(phase, reason, changes, by):
+            _go(world, record, version, view, phase, reason, changes, by)
+        case Note(changes, last):
+            _write(world, "note", record.but(**changes), version)
+            return not last
+        case Traffic(split):
+            _set_traffic(world, record, view.endpoint, split)
+        case Undeploy(deployed_id):
+            world.effect("undeploy", lambda: world.endpoints.undeploy(spec.endpoint, deployed_id))
+            _audit(world, record, "undeployed", deployed_id=deployed_id)
+        case Upload():
+            _upload(world, spec, record, version)
+        case Deploy():
+            _deploy(world, spec, record, version)
+        case Finish(result, reason):
+            _finish(world, record, version, view, result, reason)
+    return True
+
+
+def _forget(world: RolloutWorld, record: Rollout) -> bool:
+    """Remove the markers of rollouts that ended, so that the next tick does not come here for nothing."""
+    if record.phase is Phase.IDLE and record.ask is None:
+        for path in world.store.list(f"rolling/{record.endpoint}/"):
+            if int(path.rsplit("/", 1)[-1].removesuffix(".json")) <= record.sequence:
+                world.effect("unmark rollout", lambda path=path: world.store.delete(path))  # type: ignore[misc]
+    return False
+
+
+def _write(world: RolloutWorld, why: str, record: Rollout, version: str) -> None:
+    put(world.store, world.effect, why, names.rollout_path(record.endpoint), record, version)
+
+
+def _audit(world: RolloutWorld, record: Rollout, what: str, **details: str) -> None:
+    run = record.challenger or record.champion
+    record_event(world.store, world.now(), what, record.model, run.run_id if run else "", **details)
+
+
+def _go(
+    world: RolloutWorld,
+    record: Rollout,
+    version: str,
+    view: RolloutView,
+    phase: Phase,
+    reason: str,
+    changes: dict[str, Any],
+    by: str,
+) -> None:
+    if phase is Phase.REGISTERING:
+        changes = _begin(world, record, changes)
+    after = record.move(phase, reason, view.now, by, **changes)
+    _write(world, f"move to {phase.value}", after, version)
+    _audit(world, after, f"rollout {phase.value}", reason=reason, by=by, split=json.dumps(view.endpoint.split))
+
+
+def _begin(world: RolloutWorld, record: Rollout, changes: dict[str, Any]) -> dict[str, Any]:
+    """Mark the rollout before its record says that it is under way, and give the challenger its id."""
+    sequence = changes["sequence"]
+    challenger: Serving = changes["challenger"]
+    deployed = names.deployed_id(challenger.run_id, sequence)
+    path = names.rolling_path(record.endpoint, sequence)
+    world.effect("mark rollout", lambda: world.store.create(path, f'{{"run_id": "{challenger.run_id}"}}'))
+    ids = (*record.retired, deployed)
+    return {**changes, "challenger": challenger.but(deployed_id=deployed), "retired": ids[-20:]}
+
+
+def _set_traffic(world: RolloutWorld, record: Rollout, endpoint: EndpointView, split: dict[str, int]) -> None:
+    world.effect("set traffic", lambda: world.endpoints.set_traffic(record.endpoint, split, endpoint.etag))
+    _audit(world, record, "traffic set", before=json.dumps(endpoint.split), after=json.dumps(split))
+
+
+def _upload(world: RolloutWorld, spec: ModelSpec, record: Rollout, version: str) -> None:
+    assert record.challenger is not None
+    run_id = record.challenger.run_id
+    planner = Planner(world.settings, spec)
+    manifest = world.artifacts.read(planner.manifest_uri(run_id))
+    if manifest is None or Manifest.from_json(manifest).digest != record.challenger.digest:
+        raise Refused(f"{run_id}: the model's manifest is not the one that was evaluated")
+    plan = VersionPlan(
+        model=spec.name,
+        alias=names.version_alias(run_id),
+        artifact_uri=f"{planner.artifacts(run_id)}/model",
+        image=world.settings.trainer_image,
+        command=("python", "-m", "trainer.serve"),
+        args=(),
+        labels={"run_id": names.label(run_id), "model": spec.name, "spec": spec.digest},
+        description=record.reason[:500],
+    )
+    operation = str(world.effect("upload model", lambda: world.registry.upload(plan)))
+    _write(world, "note upload", record.but(operation=operation), version)
+
+
+def _deploy(world: RolloutWorld, spec: ModelSpec, record: Rollout, version: str) -> None:
+    assert record.challenger is not None
+    plan = DeployPlan(
+        endpoint=spec.endpoint,
+        deployed_id=record.challenger.deployed_id,
+        version=record.challenger.version,
+        display_name=record.challenger.run_id,
+        machine=spec.machines.serving,
+        account=world.settings.server_account,
+    )
+    try:
+        operation = str(world.effect("deploy model", lambda: world.endpoints.deploy(plan)))
+    except Exists:
+        operation = ""  # it is there, or on its way: the next look will tell
+    after = record.but(operation=operation, attempts=record.attempts + 1)
+    _write(world, "note deploy", after, version)
+    _audit(world, record, "deploy started", deployed_id=plan.deployed_id, version=plan.version)
+
+
+def _previous(record: Rollout) -> Serving | None:
+    """Where a later rollback returns to: the champion before, unless it was itself just taken back."""
+    return None if record.restoring else record.champion
+
+
+def _finish(
+    world: RolloutWorld, record: Rollout, version: str, view: RolloutView, result: str, reason: str
+) -> None:
+    """The outcome first: once the record is idle nobody would write it."""
+    assert record.challenger is not None
+    run_id = record.challenger.run_id
+    outcome = Outcome.model_validate({"run_id": run_id, "result": result, "reason": reason, "at": view.now})
+    if not record.restoring:
+        try:
+            body = outcome.to_json()
+            world.effect("write outcome", lambda: world.store.create(names.outcome_path(run_id), body))
+        except Exists:
+            pass  # an earlier pass wrote it and stopped before the record followed
+        queued = names.candidate_path(record.endpoint, run_id)
+        world.effect("drop candidate", lambda: world.store.delete(queued))
+    promoted = result == "promoted"
+    after = record.but(
+        champion=record.challenger if promoted else record.champion,
+        previous=_previous(record) if promoted else record.previous,
+        challenger=None,
+        confirmed=dict(view.endpoint.split),
+        operation="",
+        restoring=False,
+    )
+    split = {"split": json.dumps(view.endpoint.split)}
+    moved = after.move(Phase.IDLE, f"{result}: {reason}", view.now)
+    _write(world, "end rollout", moved, version)
+    record_event(world.store, view.now, f"rollout {result}", record.model, run_id, reason=reason, **split)
