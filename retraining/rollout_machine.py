@@ -123,14 +123,15 @@ def _foreign(record: Rollout, view: RolloutView) -> str:
     ours = {s.deployed_id for s in (record.champion, record.challenger) if s} | set(record.retired)
     if strangers := sorted(set(view.endpoint.deployed) - ours):
         return f"somebody deployed {', '.join(strangers)} by hand"
-    for role, serving in (("champion", record.champion), ("challenger", record.challenger)):
-        if (
-            serving
-            and record.confirmed.get(serving.deployed_id)
-            and serving.deployed_id not in view.endpoint.deployed
-        ):
-            return f"somebody undeployed the {role} {serving.deployed_id} by hand"
+    for serving in (record.champion, record.challenger):
+        had_traffic = serving is not None and record.confirmed.get(serving.deployed_id)
+        if serving is not None and had_traffic and serving.deployed_id not in view.endpoint.deployed:
+            return f"somebody undeployed {serving.run_id} ({serving.deployed_id}) by hand"
     return ""
+
+
+def _hold(record: Rollout, why: str) -> Go:
+    return Go(Phase.HELD, why, {"held_from": record.phase})
 
 
 def _idle(record: Rollout, view: RolloutView) -> Step:
