@@ -1,7 +1,7 @@
 """Local stand-ins for Google's services, as processes that tests start on free ports and stop again.
 
-Use the context managers inside a session- or module-scoped fixture: BigQuery's takes two seconds to start. Both yield
-the address in the form of Google's own variables (``STORAGE_EMULATOR_HOST``, ``BIGQUERY_EMULATOR_HOST``).
+Use the context managers inside a session- or module-scoped fixture: BigQuery's takes some seconds to start. Both
+yield the address in the form of Google's own variables (``STORAGE_EMULATOR_HOST``, ``BIGQUERY_EMULATOR_HOST``).
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def bigquery_server(gcs: str = "", project: str = "local") -> Iterator[str]:
-    """Run local-bigquery and yield its address; ``gcs`` is the address of the Storage server it may read and write."""
+    """Run local-bigquery and yield its address; ``gcs`` is the address of the Storage server it exports to."""
     with tempfile.TemporaryDirectory(prefix="bigquery-", ignore_cleanup_errors=True) as folder:
         port, grpc_port = free_port(), free_port()
         command = [sys.executable, "-c", _BIGQUERY, "--host", "127.0.0.1", "--port", str(port)]
@@ -63,9 +63,11 @@ def gcs_server(folder: Path | None = None) -> Iterator[str]:
     command = [str(_gcs_binary()), "-scheme", "http", "-host", host, "-port", port, "-log-level", "warn"]
     command += ["-external-url", f"http://{address}", "-public-host", address]
     command += ["-backend", "filesystem", "-filesystem-root", str(folder)] if folder else ["-backend", "memory"]
-    with tempfile.TemporaryDirectory(prefix="gcs-") as logs:
-        with _process(command, {}, f"http://{address}/storage/v1/b", Path(logs)):
-            yield f"http://{address}"
+    with (
+        tempfile.TemporaryDirectory(prefix="gcs-") as logs,
+        _process(command, {}, f"http://{address}/storage/v1/b", Path(logs)),
+    ):
+        yield f"http://{address}"
 
 
 @pytest.fixture(scope="session")
@@ -111,11 +113,17 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-        with contextlib.suppress(OSError):
-            try:
-                urllib.request.urlopen(url, timeout=2).close()
-            except urllib.error.HTTPError:
-                pass  # it answers
+        if _answers(url):
             return
         time.sleep(0.05)
     raise RuntimeError(f"{url} did not answer in {_START_SECONDS:.0f} s:\n{log.read_text()[-2000:]}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError:
+        return True  # an error is an answer
+    except OSError:
+        return False
+    return True
