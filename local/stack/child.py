@@ -1,0 +1,118 @@
+"""One server as a process: start it, hear that it serves, see that it ended, stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.stack.layout import Layout
+
+_LOG_BYTES = 8_000_000
+_TAIL_LINES = 25
+
+
+@dataclass(frozen=True)
+class Server:
+    """How one server is started. It prints one JSON line with an address when it serves."""
+
+    name: str
+    command: tuple[str, ...]
+    ports: tuple[str, ...] = ()  # names of the ports it listens on
+    after: tuple[str, ...] = ()  # servers that must be ready before it starts
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 60.0  # seconds until it must be ready
+    once: bool = False  # a task: ready when it has ended with code 0, and never started again
+
+
+class Child:
+    """The process of a server, at most one at a time."""
+
+    def __init__(self, server: Server, layout: Layout, env: Mapping[str, str]) -> None:
+        self.server = server
+        self.started = 0.0  # monotonic seconds
+        self._log = layout.log(server.name)
+        self._env = {**env, **server.env}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._offset = 0
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 when it does not run."""
+        return self._process.pid if self._process and self._process.poll() is None else 0
+
+    def start(self, folder: Path) -> None:
+        """Start the process in ``folder``, in a process group of its own, printing into its log."""
+        if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
+            self._log.replace(self._log.with_suffix(".log.1"))
+        with self._log.open("ab") as log:
+            self._offset = log.tell()
+            self._process = subprocess.Popen(
+                self.server.command,
+                cwd=folder,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C reaches the supervisor alone, which then stops us in order
+            )
+        self.started = time.monotonic()
+
+    def code(self) -> int | None:
+        """Exit code, None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def says_ready(self) -> bool:
+        """Whether it has printed its addresses (a task: has ended well)."""
+        if self.server.once:
+            return self.code() == 0
+        return any(_has_address(line) for line in self._printed().splitlines())
+
+    def tail(self) -> str:
+        """The last lines it printed since it was started."""
+        return "\n".join(self._printed().splitlines()[-_TAIL_LINES:])
+
+    def note(self, text: str) -> None:
+        """Add a line of the supervisor's to the log."""
+        with self._log.open("a") as log:
+            log.write(f"--- {time.strftime('%H:%M:%S')} {text}\n")
+
+    def stop(self, patience: float) -> None:
+        """Ask it to end; after ``patience`` seconds kill it. What it left in its group is killed in any case."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.note(f"did not end within {patience:.0f} s of being asked; killed")
+        self.kill()
+
+    def kill(self) -> None:
+        """End the whole process group at once."""
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # nobody is left in the group
+        self._process.wait()
+
+    def _printed(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._offset)
+            return log.read().decode(errors="replace")
+
+
+def _has_address(line: str) -> bool:
+    if not line.startswith("{"):
+        return False
+    try:
+        content = json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return any(isinstance(value, str) and "127.0.0.1:" in value for value in content.values())
