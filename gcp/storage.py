@@ -19,4 +19,5 @@ def connect(project: str, address: str = "") -> Client:
 
 def patience(seconds: float) -> Retry:
     """Repeat a call on passing faults for ``seconds`` altogether."""
-    return DEFAULT_RETRY.with_delay(initial=0.2, maximum=4.0, multiplier=2.0).with_timeout(seconds)
+    repeated: Retry = DEFAULT_RETRY.with_delay(initial=0.2, maximum=4.0, multiplier=2.0).with_timeout(seconds)
+    return repeated
