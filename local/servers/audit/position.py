@@ -1,4 +1,4 @@
-"""How far the watcher has read: which jobs it has dealt with, kept in a file so that a restart goes on from there."""
+"""How far the watcher has read: which jobs it has dealt with, kept in a file for the next start."""
 
 import json
 from dataclasses import dataclass

@@ -37,8 +37,9 @@ _CALL_SECONDS = 30.0
 class AuditWatcher:
     """Publishes to ``topic`` (projects/P/topics/T) what jobs of ``project`` change. A context manager.
 
-    ``bigquery_url`` and ``pubsub`` are the servers' addresses (http://host:port, host:port); ``state`` is the folder
-    that keeps the position, none to begin anew with every start; ``every`` is the time between looks in seconds.
+    ``bigquery_url`` and ``pubsub`` are the servers' addresses (http://host:port, host:port); ``state`` is the
+    folder that keeps the position, none to begin anew with every start; ``every`` is the time between looks in
+    seconds; jobs of the principals in ``exclude`` are the system's own.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class AuditWatcher:
     def __exit__(self, *_: object) -> None:
         self._closed.set()
         self._thread.join()
-        self._bigquery.close()
+        self._bigquery.close()  # type: ignore[no-untyped-call]
         self._channel.close()
 
     def look(self) -> int:
@@ -94,16 +95,20 @@ class AuditWatcher:
     def _jobs(self) -> list[Job]:
         """Jobs since the position that are not dealt with, oldest first."""
         since = datetime.fromtimestamp(self._position.since / 1000, UTC)
-        listed = self._bigquery.list_jobs(min_creation_time=since, all_users=True, timeout=_CALL_SECONDS)
+        listed = self._list(min_creation_time=since, all_users=True)
         jobs = [_resource(job) for job in listed]
         return sorted((job for job in jobs if _id(job) not in self._position.seen), key=_created)
+
+    def _list(self, **selection: Any) -> Any:
+        # No retry inside a call: the next look is the retry, and a stop does not have to wait for it.
+        return self._bigquery.list_jobs(**selection, retry=None, timeout=_CALL_SECONDS)  # type: ignore[arg-type]
 
     def _entries(self, job: Job) -> list[dict[str, Any]]:
         """The log entries of one finished job; a script's are those of its statements."""
         if is_own(job, self._excluded):
             return []
         if int(job.get("statistics", {}).get("numChildJobs", 0)):
-            children = self._bigquery.list_jobs(parent_job=_id(job), timeout=_CALL_SECONDS)
+            children = self._list(parent_job=_id(job))
             ordered = sorted(map(_resource, children), key=_created)
             # A script's statements do not repeat its labels.
             return [entry for child in ordered for entry in self._entries(child)]
@@ -141,7 +146,7 @@ class AuditWatcher:
             )
             for entry in entries
         ]
-        self._publisher.publish(topic=self._topic, messages=messages, timeout=_CALL_SECONDS)
+        self._publisher.publish(topic=self._topic, messages=messages, retry=None, timeout=_CALL_SECONDS)
         self.published += len(messages)
 
     def _run(self) -> None:

@@ -107,10 +107,11 @@ class FunctionsHost:
         targets: Sequence[str],
         environment: Mapping[str, str] | None = None,
         threads: int = 16,
+        port: int = 0,
     ) -> None:
         command = [sys.executable, "-m", "local.servers.functions", "--source", str(source)]
         command += [part for target in targets for part in ("--target", target)]
-        self._command = [*command, "--threads", str(threads)]
+        self._command = [*command, "--threads", str(threads), "--port", str(port)]
         self._environment = {**os.environ, **(environment or {})}
         self.url = ""
 

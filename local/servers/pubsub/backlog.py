@@ -15,6 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+MAX_BATCH_BYTES = 3_500_000
+"""A client that found us by ``PUBSUB_EMULATOR_HOST`` takes answers of at most 4 MB."""
+_SPARE_BYTES = 200
+"""What an answer holds for each message besides it."""
+
 
 @dataclass
 class Delivery:
@@ -91,10 +96,11 @@ class Backlog:
 
     def take(self, limit: int, now: float, lease: float, holder: str = "") -> list[Delivery]:
         """Hand out up to ``limit`` messages to ``holder``, each for ``lease`` seconds."""
+        size = 0
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
         out: list[Delivery] = []
-        while self._ready and len(out) < limit:
+        while self._ready and len(out) < limit and size < MAX_BATCH_BYTES:
             delivery = self._ready.popleft()
             if delivery.seq not in self._all:
                 continue
@@ -105,6 +111,9 @@ class Backlog:
             self._held[holder] += 1
             self._set_deadline(delivery, now + lease)
             out.append(delivery)
+            size += delivery.message.ByteSize() + _SPARE_BYTES
+            if self._ready and size + self._ready[0].message.ByteSize() > MAX_BATCH_BYTES:
+                break
         return out
 
     def acknowledge(self, lease: str) -> Delivery | None:
