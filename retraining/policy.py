@@ -129,9 +129,14 @@ def _answered(run: Run, situation: Situation) -> _Refusal:
 
 def _too_few_rows(spec: ModelSpec, run: Run, situation: Situation) -> _Refusal:
     rows = situation.watermark.new_rows
-    if situation.state.watermark is None or _manual(run) or rows >= spec.policy.min_new_rows:
+    if situation.state.watermark is None or _manual(run):
         return None
-    return "too_few_new_rows", f"{rows} labelled rows are new, fewer than {spec.policy.min_new_rows}"
+    needed = spec.policy.min_new_rows
+    if spec.triggers.data and all(cause.kind is Kind.DATA for cause in run.causes):
+        needed = max(needed, spec.triggers.data.min_new_rows)
+    if rows >= needed:
+        return None
+    return "too_few_new_rows", f"{rows} labelled rows are new, fewer than {needed}"
 
 
 def _storm(spec: ModelSpec, run: Run, situation: Situation) -> _Refusal:

@@ -44,6 +44,15 @@ OLD_FACT = (trigger(Kind.DRIFT, at=SEEN - DAY),)
         pytest.param(None, situation(RECENT), "cooldown", id="cooling down"),
         pytest.param(OLD_FACT, situation(), "already_answered", id="older than the last snapshot"),
         pytest.param(None, situation(watermark=FEW), "too_few_new_rows", id="too few new rows"),
+        pytest.param(
+            (trigger(Kind.DRIFT),), situation(watermark=FEW), "too_few_new_rows", id="too few to learn the drift"
+        ),
+        pytest.param(
+            None,
+            situation(watermark=FEW.but(new_rows=19_999)),
+            "too_few_new_rows",
+            id="too few to ask by themselves",
+        ),
         pytest.param(MANUAL, situation(BUSY), "storm", id="too many launches in a day"),
         pytest.param(None, situation(money=SPENT), "budget", id="no money left"),
         pytest.param(FORCED, situation(money=SPENT), "budget", id="nobody may force the budget"),
@@ -65,6 +74,13 @@ def test_a_skip_has_its_code(causes: Any, around: Situation, code: str) -> None:
         pytest.param(None, situation(), "train", "data", id="new data trains"),
         pytest.param((trigger(Kind.SCHEDULE),), situation(), "train", "schedule", id="a schedule trains"),
         pytest.param((trigger(Kind.DRIFT),), situation(), "train", "drift", id="drift trains"),
+        pytest.param(
+            (trigger(Kind.DRIFT),),
+            situation(watermark=FEW.but(new_rows=2000)),
+            "train",
+            "drift",
+            id="drift needs fewer new rows than data alone",
+        ),
         pytest.param(MANUAL, situation(RECENT), "train", "manual", id="people override the cooldown"),
         pytest.param(MANUAL, situation(watermark=FEW), "train", "manual", id="people override the row count"),
         pytest.param(FORCED, situation(BUSY), "train", "manual", id="force overrides the storm limit"),
@@ -116,4 +132,4 @@ def test_every_reason_is_a_sentence_with_its_figures() -> None:
     """People read the text, not the code."""
     decision = decide(FLIGHTS, run(), situation(watermark=FEW))
 
-    assert decision.text == "12 labelled rows are new, fewer than 2000"
+    assert decision.text == "12 labelled rows are new, fewer than 20000"
