@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 def place_extensions(home: Path) -> None:
     """Copy DuckDB's extensions from their wheels to where a DuckDB whose HOME is ``home`` looks for them."""
     import duckdb
-    import duckdb_extensions
+    import duckdb_extensions  # type: ignore[import-untyped]
 
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as lock:
@@ -43,7 +43,7 @@ def writable_home(data_dir: Path) -> Path:
 
 
 def serve(*, port: int, grpc_port: int, data_dir: Path, project: str, storage_host: str) -> None:
-    """Serve until SIGTERM or SIGINT. Tables live in ``data_dir``; ``gs://`` is read and written at ``storage_host``."""
+    """Serve until SIGTERM or SIGINT: tables in ``data_dir``, ``gs://`` at ``storage_host``."""
     home = writable_home(data_dir)
     place_extensions(home)
     os.environ["HOME"] = str(home)  # where DuckDB looks for extensions; read when it connects

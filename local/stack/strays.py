@@ -1,8 +1,8 @@
 """Finding and ending every process of a stack, whoever started it and whatever became of its parents.
 
 Each carries the stack's folder in its environment, which its own children inherit. Run as a program, this module is
-the guard of one stack: it waits until the pipe from the supervisor closes, in whatever way the supervisor ended, and
-then ends what is left. It needs Linux's ``/proc``; elsewhere it finds nothing.
+the guard of one stack: it waits until the pipe from the supervisor closes, in whatever way the supervisor ended,
+and then ends what is left. It needs Linux's ``/proc``; elsewhere it finds nothing.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def end_strays(variable: str, value: str, *, patience: float = 3.0) -> int:
 
 def _all_processes() -> list[int]:
     with contextlib.suppress(FileNotFoundError):
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     return []
 
 

@@ -1,0 +1,100 @@
+"""Topics, push subscriptions and Scheduler jobs, created where they are missing and corrected where they differ."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+import grpc
+from google.api_core.exceptions import AlreadyExists
+from google.cloud import pubsub_v1, scheduler_v1
+from google.protobuf.duration_pb2 import Duration
+from google.pubsub_v1 import types
+
+from local.stack.resources import Delivery, Job, Resources
+
+
+def create_topics(project: str, resources: Resources) -> None:
+    """Every topic, and a subscription that keeps what could not be delivered."""
+    publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+    for topic in resources.topics:
+        _if_missing(lambda name=_topic(project, topic): publisher.create_topic(name=name))
+    kept = types.Subscription(
+        name=_subscription(project, resources.delivery.dead_letter_subscription),
+        topic=_topic(project, resources.delivery.dead_letter_topic),
+        message_retention_duration=Duration(seconds=resources.delivery.retention_s),
+    )
+    _if_missing(lambda: subscriber.create_subscription(kept))
+    subscriber.close()
+
+
+def create_subscriptions(project: str, resources: Resources, functions: str) -> None:
+    """A push subscription for each function; ``functions`` is the base address under which each has its name."""
+    subscriber = pubsub_v1.SubscriberClient()
+    for name, wanted in resources.subscriptions.items():
+        push = types.PushConfig(push_endpoint=f"{functions}/{wanted.function}")
+        subscription = types.Subscription(
+            name=_subscription(project, name),
+            topic=_topic(project, wanted.topic),
+            push_config=push,
+            **_delivery(project, resources.delivery),
+        )
+        if not _if_missing(lambda one=subscription: subscriber.create_subscription(one)):
+            # The host of the functions may listen elsewhere than last time.
+            subscriber.modify_push_config(subscription=subscription.name, push_config=push)
+    subscriber.close()
+
+
+def create_jobs(project: str, region: str, jobs: Mapping[str, Job], address: str) -> None:
+    """Exactly these Scheduler jobs at the server ``address`` (host:port): others, of models that are gone, go too."""
+    transport = scheduler_v1.CloudSchedulerClient.get_transport_class("grpc")
+    client = scheduler_v1.CloudSchedulerClient(transport=transport(channel=grpc.insecure_channel(address)))
+    parent = f"projects/{project}/locations/{region}"
+    known = {job.name for job in client.list_jobs(parent=parent)}
+    for name, job in jobs.items():
+        wanted = scheduler_v1.Job(
+            name=f"{parent}/jobs/{name}",
+            schedule=job.cron,
+            time_zone=job.time_zone,
+            pubsub_target=scheduler_v1.PubsubTarget(
+                topic_name=_topic(project, job.topic), data=json.dumps(job.body).encode()
+            ),
+        )
+        if wanted.name in known:
+            client.update_job(job=wanted)
+        else:
+            client.create_job(parent=parent, job=wanted)
+    for name in known - {f"{parent}/jobs/{name}" for name in jobs}:
+        client.delete_job(name=name)
+
+
+def _delivery(project: str, delivery: Delivery) -> dict[str, object]:
+    return {
+        "ack_deadline_seconds": delivery.ack_deadline_s,
+        "message_retention_duration": timedelta(seconds=delivery.retention_s),
+        "retry_policy": types.RetryPolicy(
+            minimum_backoff=timedelta(seconds=delivery.min_backoff_s),
+            maximum_backoff=timedelta(seconds=delivery.max_backoff_s),
+        ),
+        "dead_letter_policy": types.DeadLetterPolicy(
+            dead_letter_topic=_topic(project, delivery.dead_letter_topic),
+            max_delivery_attempts=delivery.max_attempts,
+        ),
+    }
+
+
+def _if_missing(create: object) -> bool:
+    """Call ``create``; whether the thing is new."""
+    assert callable(create)
+    try:
+        create()
+    except AlreadyExists:
+        return False
+    return True
+
+
+def _topic(project: str, name: str) -> str:
+    return f"projects/{project}/topics/{name}"
+
+
+def _subscription(project: str, name: str) -> str:
+    return f"projects/{project}/subscriptions/{name}"
