@@ -25,7 +25,7 @@ def day(month: int, number: int) -> datetime:
 FIRST, START, END = day(1, 1), day(3, 1), day(12, 31)
 TAXI_CHANGE = day(6, 8)
 TAXI_MINUTES = 8.0
-BROKEN = (day(6, 26), day(6, 30))  # rows that arrive with a wrong unit
+BROKEN = (day(6, 24), day(6, 27))  # rows that arrive with a wrong unit
 LEAK = (day(9, 20), day(11, 22))  # rows whose taxi_out comes to know the answer
 LEAK_MINUTES = 30.0
 
@@ -50,7 +50,7 @@ class Happening:
 
 
 def prepare(flights: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the rehearsal: half of the flights, and the taxi clock at Newark that is read earlier from June."""
+    """The rows of the rehearsal: half of the flights, and Newark's taxi clock that is read earlier from June."""
     half = pd.util.hash_pandas_object(flights["flight_id"], index=False) % 2 == 0
     rows = flights[half].sort_values("departure").reset_index(drop=True)
     moved = (rows["departure"] >= TAXI_CHANGE) & (rows["origin"] == "EWR")
@@ -104,8 +104,8 @@ HAPPENINGS = (
         lambda stage: None,  # the rows themselves carry it
     ),
     Happening(
-        day(7, 1),
-        "the warehouse delivers dep_delay of the last days in seconds instead of minutes (injected)",
+        day(6, 30),
+        "the warehouse delivers dep_delay of three days in seconds instead of minutes (injected)",
         _break_feed,
     ),
     Happening(day(7, 4), "the warehouse mends dep_delay", _mend_feed),

@@ -1,0 +1,70 @@
+"""The year, day by day: requests, labels in batches, happenings, and the clock held at each day's end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pandas as pd
+
+from local.rehearsal.pace import Pacer
+from local.rehearsal.scenario import DAY, END, FIRST, HAPPENINGS, START, Happening, Stage
+from local.rehearsal.traffic import Requests
+from retraining.modelspec import ModelSpec
+
+LOAD_DAYS = frozenset({0, 3})  # labels are loaded on Mondays and Thursdays
+
+
+@dataclass
+class Progress:
+    """How far the replay is."""
+
+    day: datetime = START
+    requests: int = 0
+    loaded: int = 0
+    done: list[Happening] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Plays a frame of rows against a running system."""
+
+    spec: ModelSpec
+    frame: pd.DataFrame
+    stage: Stage
+    requests: Requests
+    pacer: Pacer
+    progress: Progress
+    stopped: Callable[[], bool]
+
+    def load_history(self) -> int:
+        """Load the labelled rows of January and February; this alone asks for the first model."""
+        return self.stage.feed.load(FIRST, START)
+
+    def run(self, until: datetime = END) -> None:
+        """Play from March to ``until``. Labels of a day are loaded on the next loading day after their delay."""
+        loaded = START
+        today = START
+        while today < until and not self.stopped():
+            self.progress.day = today
+            self.pacer.wait_for(today)
+            if today.weekday() in LOAD_DAYS and today - self.spec.source.label_delay > loaded:
+                ripe = today - self.spec.source.label_delay
+                self.progress.loaded += self.stage.feed.load(loaded, ripe)
+                loaded = ripe
+            self._happen(today)
+            self.pacer.limit = today + DAY
+            self.requests.send(self._rows(today))
+            self.progress.requests = len(self.requests.answers)
+            self.pacer.wait_for(today + DAY)
+            today += DAY
+
+    def _rows(self, today: datetime) -> pd.DataFrame:
+        stamp = self.frame[self.spec.source.timestamp]
+        return self.frame[(stamp >= today) & (stamp < today + DAY)]
+
+    def _happen(self, today: datetime) -> None:
+        for happening in HAPPENINGS:
+            if happening.at == today:
+                happening.act(self.stage)
+                self.progress.done.append(happening)
+                self.stage.say(happening.what)
