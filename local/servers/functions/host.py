@@ -122,6 +122,7 @@ class FunctionsHost:
             if line.startswith('{"url"'):
                 self.url = json.loads(line)["url"]
                 return self
+        self._process.stdout.close()
         code = self._process.wait()
         raise RuntimeError(f"{' '.join(self._command)} ended with {code} before it served; see its output")
 
