@@ -1,29 +1,35 @@
 """Topics, push subscriptions and Scheduler jobs, created where they are missing and corrected where they differ."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
 
 import grpc
 from google.api_core.exceptions import AlreadyExists
-from google.cloud import pubsub_v1, scheduler_v1
+from google.cloud import pubsub_v1, scheduler_v1  # type: ignore[attr-defined]
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import types
 
 from local.stack.resources import Delivery, Job, Resources
+
+_CHANGEABLE = FieldMask(paths=["push_config", "retry_policy", "dead_letter_policy", "ack_deadline_seconds"])
 
 
 def create_topics(project: str, resources: Resources) -> None:
     """Every topic, and a subscription that keeps what could not be delivered."""
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
     for topic in resources.topics:
-        _if_missing(lambda name=_topic(project, topic): publisher.create_topic(name=name))
+        with contextlib.suppress(AlreadyExists):
+            publisher.create_topic(name=_topic(project, topic))
     kept = types.Subscription(
         name=_subscription(project, resources.delivery.dead_letter_subscription),
         topic=_topic(project, resources.delivery.dead_letter_topic),
         message_retention_duration=Duration(seconds=resources.delivery.retention_s),
     )
-    _if_missing(lambda: subscriber.create_subscription(kept))
+    with contextlib.suppress(AlreadyExists):
+        subscriber.create_subscription(kept)
     subscriber.close()
 
 
@@ -38,14 +44,16 @@ def create_subscriptions(project: str, resources: Resources, functions: str) -> 
             push_config=push,
             **_delivery(project, resources.delivery),
         )
-        if not _if_missing(lambda one=subscription: subscriber.create_subscription(one)):
+        try:
+            subscriber.create_subscription(subscription)
+        except AlreadyExists:
             # The host of the functions may listen elsewhere than last time.
-            subscriber.modify_push_config(subscription=subscription.name, push_config=push)
+            subscriber.update_subscription(subscription=subscription, update_mask=_CHANGEABLE)
     subscriber.close()
 
 
 def create_jobs(project: str, region: str, jobs: Mapping[str, Job], address: str) -> None:
-    """Exactly these Scheduler jobs at the server ``address`` (host:port): others, of models that are gone, go too."""
+    """Exactly these Scheduler jobs at ``address`` (host:port): those of models that are gone go, too."""
     transport = scheduler_v1.CloudSchedulerClient.get_transport_class("grpc")
     client = scheduler_v1.CloudSchedulerClient(transport=transport(channel=grpc.insecure_channel(address)))
     parent = f"projects/{project}/locations/{region}"
@@ -80,16 +88,6 @@ def _delivery(project: str, delivery: Delivery) -> dict[str, object]:
             max_delivery_attempts=delivery.max_attempts,
         ),
     }
-
-
-def _if_missing(create: object) -> bool:
-    """Call ``create``; whether the thing is new."""
-    assert callable(create)
-    try:
-        create()
-    except AlreadyExists:
-        return False
-    return True
 
 
 def _topic(project: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """``python -m local.stack.provision``: create in the local servers what Terraform creates in the cloud.
 
-The addresses and settings come from the environment. Run again, it changes nothing but what differs.
+Endpoints are created by ``endpoints.py`` beside it, at the same time. Addresses and settings come from the
+environment. Run again, it changes nothing but what differs.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from google.api_core.exceptions import Conflict
 
 from gcp.storage import connect as connect_storage
-from local.stack import endpoints, messaging, tables
+from local.stack import messaging, tables
 from local.stack.resources import ROOT, Resources, load_resources
 from retraining.errors import BadConfig
 from retraining.modelfile import load_models
@@ -25,7 +26,6 @@ def provision(environ: Mapping[str, str], resources: Resources) -> None:
     models = load_models(ROOT / settings.models)
     create_buckets(settings, [settings.state_bucket, settings.artifact_bucket, environ["RETRAIN_STAGING_BUCKET"]])
     create_tables(settings, models)
-    endpoints.create_endpoints(settings, models.values())
     messaging.create_topics(settings.project, resources)
     messaging.create_subscriptions(settings.project, resources, environ["RETRAIN_FUNCTIONS"])
     messaging.create_jobs(

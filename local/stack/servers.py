@@ -92,20 +92,20 @@ def table(
             *("--source", str(ROOT / "functions" / "main.py"), *targets, "--port", number["functions"]),
             listens=("functions",),
         ),
-        # What Terraform does in the cloud; later servers find everything in place.
-        _module(
-            "provision",
-            "local.stack.provision",
-            *jobs,
-            after=("bigquery", "storage", "vertex", "pubsub", "scheduler"),
-            once=True,
-        ),
         _module(
             "audit",
             "local.servers.audit",
             *("--project", own.project, "--topic", f"projects/{own.project}/topics/data-changes", *state("audit")),
-            after=("provision",),
         ),
+        # What Terraform does in the cloud, in two parts that need not wait for the same servers.
+        _module(
+            "provision",
+            "local.stack.provision",
+            *jobs,
+            after=("bigquery", "storage", "pubsub", "scheduler"),
+            once=True,
+        ),
+        _module("endpoints", "local.stack.endpoints", after=("vertex",), once=True),
     )
 
 

@@ -94,7 +94,7 @@ class Stack:
         return clock(self.settings.clock)
 
     def set_clock(self, start: datetime, speed: float) -> None:
-        """From now on it is ``start`` and time runs at ``speed``. Raises BadConfig when it has no clock of its own."""
+        """From now on it is ``start`` and time runs at ``speed``. Raises BadConfig without an own clock."""
         if not self.settings.clock:
             raise BadConfig("clock: expected a stack with a clock of its own, this one uses the system's")
         write_clock(self._layout.clock, start, speed)

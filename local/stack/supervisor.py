@@ -20,6 +20,9 @@ from local.stack.layout import MARKER, Layout
 from local.stack.ports import HOST
 from local.stack.status import Phase, ServerStatus, Status
 
+READY = "stack: ready"
+"""What is reported when every server is ready and every task done."""
+
 _PAUSE = 0.03  # seconds between two looks
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 15.0  # seconds before a server that ended is started again
 _STABLE = 60.0  # seconds after which an earlier end no longer counts
@@ -103,8 +106,9 @@ class Supervisor:
         changed = [self._advance(name, slot) for name, slot in self._slots.items()]
         if self._phase is Phase.STARTING and all(self._settled(slot) for slot in self._slots.values()):
             self._phase, self._seconds = Phase.READY, time.monotonic() - self._began
-            changed.append(True)
-        if any(changed):
+            self._publish()
+            self._report(READY)
+        elif any(changed):
             self._publish()
 
     @staticmethod

@@ -1,0 +1,34 @@
+# Every target sets up what it needs first; nothing else has to be installed or started.
+.PHONY: demo test check local package bench setup clean
+
+# Replay a year of flights: training, drift, retraining, canary, promotion and rollback, on this machine.
+demo: setup
+	@.venv/bin/retrain demo
+
+test: setup
+	@.venv/bin/python -m pytest tests
+
+check: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+# The whole system on this machine until Ctrl-C; in another terminal: eval "$(.venv/bin/retrain local env)"
+local: setup
+	@.venv/bin/retrain local up --foreground
+
+# The archive that Cloud Functions deploys.
+package: setup
+	@.venv/bin/python -m functions.package --out build/functions.zip
+
+bench: setup
+	@.venv/bin/python -m benchmarks
+
+setup:
+	@tools/setup.sh
+
+# Forget what the local stack stored and what was built; .venv stays.
+clean: setup
+	@.venv/bin/retrain local down
+	@rm -rf .local build dist *.egg-info
