@@ -24,6 +24,9 @@ class Table:
     dataset: str
     table: str
 
+    def __str__(self) -> str:
+        return f"{self.project}.{self.dataset}.{self.table}"
+
     @property
     def anonymous(self) -> bool:
         """Whether it only holds the result of a query."""

@@ -8,6 +8,7 @@ Each look lists the jobs since the position, publishes, and then writes the new 
 publishes again what was published, and nothing is lost.
 """
 
+import dataclasses
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc
-from google.api_core.exceptions import GoogleAPICallError, NotFound
+from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage
@@ -27,7 +28,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 
 from gcp.clock import Clock, clock
 from local.servers.audit import position
-from local.servers.audit.changes import OWN_LABEL, Change, Job, change, failed, finished, is_own
+from local.servers.audit.changes import OWN_LABEL, Change, Job, Table, change, failed, finished, is_own
 from local.servers.audit.entry import log_entry
 
 _log = logging.getLogger(__name__)
@@ -79,11 +80,11 @@ class AuditWatcher:
         self._channel.close()
 
     def look(self) -> int:
-        """Publish what is new and move on; returns how many entries were published. Raises GoogleAPICallError."""
+        """Publish what is new and move on; returns how many entries were published. Raises GoogleAPIError."""
         jobs = self._jobs()
         done = [job for job in jobs if finished(job)]
         unfinished = [_created(job) for job in jobs if not finished(job)]
-        entries = [entry for job in done for entry in self._entries(job)]
+        entries = [entry for job in done for entry in self._readable_entries(job)]
         if entries:
             self._publish(entries)
         reached = self._position.after({_id(job): _created(job) for job in done}, unfinished)
@@ -102,6 +103,14 @@ class AuditWatcher:
     def _list(self, **selection: Any) -> Any:
         # No retry inside a call: the next look is the retry, and a stop does not have to wait for it.
         return self._bigquery.list_jobs(**selection, retry=None, timeout=_CALL_SECONDS)  # type: ignore[arg-type]
+
+    def _readable_entries(self, job: Job) -> list[dict[str, Any]]:
+        try:
+            return self._entries(job)
+        except (KeyError, ValueError) as error:
+            # One odd job must not hide the changes of all others.
+            _log.error("audit: job %s cannot be read: %s: %s", _id(job), type(error).__name__, error)
+            return []
 
     def _entries(self, job: Job) -> list[dict[str, Any]]:
         """The log entries of one finished job; a script's are those of its statements."""
@@ -122,21 +131,28 @@ class AuditWatcher:
         """``found`` with its rows counted where the job's statistics do not tell them."""
         if found.inserted is not None:
             return found
-        before = 0 if found.truncated else self._rows(found, int(job["statistics"]["startTime"]))
-        rows = self._rows(found, int(job["statistics"]["endTime"])) - before
-        return Change(found.table, max(0, rows), found.deleted, found.truncated, found.reason)
+        after = self._rows(found.table, int(job["statistics"]["endTime"]))
+        if after is None:
+            after = self._rows_now(found.table)
+        before = 0 if found.truncated else self._rows(found.table, int(job["statistics"]["startTime"])) or 0
+        return dataclasses.replace(found, inserted=max(0, after - before))
 
-    def _rows(self, found: Change, at: int) -> int:
-        """How many rows the table had at that time (ms)."""
-        table = found.table
-        query = f"SELECT COUNT(*) FROM `{table.project}.{table.dataset}.{table.table}` FOR SYSTEM_TIME AS OF @at"  # noqa: S608
+    def _rows(self, table: Table, at: int) -> int | None:
+        """How many rows the table had at that time (ms); None when it did not exist or was replaced since."""
+        query = f"SELECT COUNT(*) FROM `{table}` FOR SYSTEM_TIME AS OF @at"  # noqa: S608
         moment = bigquery.ScalarQueryParameter("at", "TIMESTAMP", datetime.fromtimestamp(at / 1000, UTC))
         config = bigquery.QueryJobConfig(query_parameters=[moment], labels={OWN_LABEL: "true"})
         try:
             rows = self._bigquery.query_and_wait(query, job_config=config, wait_timeout=_CALL_SECONDS)
+        except (BadRequest, NotFound):
+            return None
+        return int(next(iter(rows))[0])
+
+    def _rows_now(self, table: Table) -> int:
+        try:
+            return int(self._bigquery.get_table(str(table), timeout=_CALL_SECONDS).num_rows or 0)
         except NotFound:
             return 0
-        return int(next(iter(rows))[0])
 
     def _publish(self, entries: list[dict[str, Any]]) -> None:
         messages = [
@@ -153,7 +169,7 @@ class AuditWatcher:
         while not self._closed.wait(self._every):
             try:
                 self.look()
-            except (GoogleAPICallError, OSError) as error:
+            except (GoogleAPIError, OSError) as error:
                 _log.warning("audit: %s: %s; trying again", type(error).__name__, error)
 
 
