@@ -60,9 +60,9 @@ def wait_ready(layout: Layout, process: subprocess.Popen[bytes], report: Callabl
             raise StartFailed(status.error or _log(layout))
         if status.pid == process.pid:
             for name, server in status.servers.items():
-                if server.phase in (Phase.READY, Phase.STOPPED) and name not in told:
+                if server.phase in (Phase.READY, Phase.DONE) and name not in told:
                     told.add(name)
-                    report(f"{name} ready in {server.seconds:.1f} s")
+                    report(f"{name}: {server.phase.value} in {server.seconds:.1f} s")
             if status.phase is Phase.READY:
                 return status
         time.sleep(0.05)

@@ -15,7 +15,8 @@ class Phase(StrEnum):
     READY = "ready"  # serves
     RESTARTING = "restarting"  # ended by itself; starts again after a pause
     FAILED = "failed"  # could not start
-    STOPPED = "stopped"  # told to stop, or has done its work
+    DONE = "done"  # a task that has done its work
+    STOPPED = "stopped"  # told to stop
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Supervisor:
 
     @staticmethod
     def _settled(slot: _Slot) -> bool:
-        return slot.phase in (Phase.READY, Phase.STOPPED)
+        return slot.phase in (Phase.READY, Phase.DONE)
 
     def _advance(self, name: str, slot: _Slot) -> bool:
         """Bring one server one step further; whether anything changed."""
@@ -142,14 +142,14 @@ class Supervisor:
         # The exit is looked at first: what was printed before it is then complete.
         code = slot.child.code()
         if slot.child.says_ready() and (code is None or server.once):
-            slot.phase, slot.seconds, slot.proven = (Phase.STOPPED if server.once else Phase.READY), waited, True
+            slot.phase, slot.seconds, slot.proven = (Phase.DONE if server.once else Phase.READY), waited, True
             self._report(f"{name}: {'done' if server.once else 'ready'} in {waited:.1f} s")
             return True
         if code is not None:
             self._ended(name, slot, f"ended with {_meaning(code)} before it was ready")
             return True
         if waited > server.timeout:
-            self._ended(name, slot, f"not ready within {server.timeout:.0f} s")
+            self._ended(name, slot, f"not ready within {server.timeout:g} s")
             return True
         return False
 
@@ -170,7 +170,7 @@ class Supervisor:
             slot = self._slots[name]
             if slot.child.code() is None:
                 slot.child.stop(_PATIENCE)
-            if slot.phase is not Phase.FAILED:
+            if slot.phase not in (Phase.FAILED, Phase.DONE):
                 slot.phase = Phase.STOPPED
         strays.end_strays(MARKER, str(self._layout.root))
 
