@@ -1,0 +1,1 @@
+(SELECT MAX(SAFE_CAST(one AS FLOAT64)) FROM UNNEST(JSON_VALUE_ARRAY(response, '$.scores')) AS one)

@@ -1,0 +1,1 @@
+CASE UPPER({column}) WHEN 'TRAIN' THEN 'train' WHEN 'VALIDATE' THEN 'eval' WHEN 'TEST' THEN 'test' END
