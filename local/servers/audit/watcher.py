@@ -26,10 +26,11 @@ from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 
-from gcp.clock import Clock, clock
+from gcp.clock import Clock
 from local.servers.audit import position
 from local.servers.audit.changes import OWN_LABEL, Change, Job, Table, change, failed, finished, is_own
 from local.servers.audit.entry import log_entry
+from local.servers.rpc import environment_clock
 
 _log = logging.getLogger(__name__)
 _CALL_SECONDS = 30.0
@@ -57,7 +58,7 @@ class AuditWatcher:
         self._topic = topic
         self._every = every
         self._excluded = frozenset(exclude)
-        self._clock = clock or _environment_clock()
+        self._clock = clock or environment_clock()
         self._file = None if state is None else state / "audit-position.json"
         self._position = position.load(self._file, int(time.time() * 1000))
         self._bigquery = _bigquery_client(project, bigquery_url or os.environ["BIGQUERY_EMULATOR_HOST"])
@@ -176,10 +177,6 @@ class AuditWatcher:
 def _bigquery_client(project: str, url: str) -> bigquery.Client:
     nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     return bigquery.Client(project=project, credentials=nobody, client_options={"api_endpoint": url})
-
-
-def _environment_clock() -> Clock:
-    return clock(os.environ.get("RETRAIN_CLOCK", ""))
 
 
 def _resource(job: Any) -> Job:

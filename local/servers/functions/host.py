@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -112,7 +113,7 @@ class FunctionsHost:
         command = [sys.executable, "-m", "local.servers.functions", "--source", str(source)]
         command += [part for target in targets for part in ("--target", target)]
         self._command = [*command, "--threads", str(threads), "--port", str(port)]
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -121,6 +122,9 @@ class FunctionsHost:
         for line in self._process.stdout:
             if line.startswith('{"url"'):
                 self.url = json.loads(line)["url"]
+                # A function that prints would stop at a full pipe.
+                self._reader = threading.Thread(target=self._pass_on, name="functions-output", daemon=True)
+                self._reader.start()
                 return self
         self._process.stdout.close()
         code = self._process.wait()
@@ -129,5 +133,11 @@ class FunctionsHost:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(timeout=20)
+        self._reader.join(timeout=5)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _pass_on(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            print(line, end="", file=sys.stderr)

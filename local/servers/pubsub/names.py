@@ -4,8 +4,10 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import grpc
+
 from local.servers.pubsub.filters import compile_filter
-from local.servers.rpc import invalid
+from local.servers.rpc import RpcError, invalid
 
 MAX_REQUEST_BYTES = 10_000_000
 MAX_MESSAGES = 1000
@@ -74,6 +76,11 @@ def check_subscription(config: Any) -> None:
     if config.HasField("dead_letter_policy"):
         _check_dead_letter(config.dead_letter_policy)
     check_push(config.push_config)
+    for field in ("bigquery_config", "cloud_storage_config", "bigtable_config"):
+        if field in config.DESCRIPTOR.fields_by_name and config.HasField(field):
+            raise RpcError(grpc.StatusCode.UNIMPLEMENTED, f"{field}: the local Pub/Sub delivers by pull and push")
+    if config.message_transforms:
+        raise RpcError(grpc.StatusCode.UNIMPLEMENTED, "message_transforms: the local Pub/Sub transforms nothing")
 
 
 def _check_retry(policy: Any) -> None:

@@ -4,7 +4,6 @@ Message types come from the installed client. ``PubSubServer`` is the server as 
 """
 
 import functools
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ import grpc
 from google.protobuf import empty_pb2
 from google.pubsub_v1 import types
 
-from gcp.clock import Clock, clock
+from gcp.clock import Clock
 from local.servers.pubsub import names
 from local.servers.pubsub.broker import Broker
 from local.servers.pubsub.storage import Storage
@@ -26,6 +25,7 @@ from local.servers.rpc import (
     GrpcServer,
     RestServer,
     RpcError,
+    environment_clock,
     failed_precondition,
     harvest,
     invalid,
@@ -190,7 +190,7 @@ class PubSubServer:
         rest_port: int | None = None,
     ) -> None:
         self._storage = Storage(state)
-        self._broker = Broker(self._storage, clock or _environment_clock(), wall)
+        self._broker = Broker(self._storage, clock or environment_clock(), wall)
         self._service = Service(self._broker)
         self._faults: Counter[str] = Counter()
         self._fault_codes: dict[str, grpc.StatusCode] = {}
@@ -238,10 +238,6 @@ class PubSubServer:
         if self._faults[method] > 0:
             self._faults[method] -= 1
             raise RpcError(self._fault_codes[method], f"{method} fails as the test asked for")
-
-
-def _environment_clock() -> Clock:
-    return clock(os.environ.get("RETRAIN_CLOCK", ""))
 
 
 def _copy(message: Any) -> Any:

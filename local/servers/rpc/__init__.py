@@ -14,7 +14,7 @@ from local.servers.rpc.errors import (
 )
 from local.servers.rpc.grpc_door import GenericRpcHandler, GrpcServer
 from local.servers.rpc.harvest import Api, Method, Route, harvest
-from local.servers.rpc.process import run_server
+from local.servers.rpc.process import environment_clock, run_server
 from local.servers.rpc.rest_door import RestServer, rest_app
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Route",
     "RpcError",
     "already_exists",
+    "environment_clock",
     "failed_precondition",
     "harvest",
     "invalid",

@@ -14,7 +14,12 @@ Call = Callable[[str, Any], Any]
 Stream = Callable[[Iterator[Any], Any], Iterator[Any]]
 """A two-way streaming handler: (requests, grpc context) -> responses."""
 
-_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Otherwise two servers may share a port, and calls go to either.
+    ("grpc.so_reuseport", 0),
+]
 
 
 class GenericRpcHandler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types

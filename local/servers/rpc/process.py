@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
+
+from gcp.clock import Clock, clock
 
 
 def run_server[S](server: AbstractContextManager[S], ready: Callable[[S], Mapping[str, Any]]) -> None:
@@ -19,3 +22,8 @@ def run_server[S](server: AbstractContextManager[S], ready: Callable[[S], Mappin
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(dict(ready(running))), flush=True)
         stop.wait()
+
+
+def environment_clock() -> Clock:
+    """The clock that ``RETRAIN_CLOCK`` describes, which every process of one installation shares."""
+    return clock(os.environ.get("RETRAIN_CLOCK", ""))

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -27,6 +27,7 @@ from local.servers.scheduler.targets import Publish, attempt
 _log = logging.getLogger(__name__)
 _LOOK_EVERY = 0.01
 """Real seconds between two looks at the clock."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _UNAVAILABLE = grpc.StatusCode.UNAVAILABLE.value[0]
 
 
@@ -52,6 +53,8 @@ class Engine:
         self._pending: dict[str, _Pending] = {}
         self._busy: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
+        # No slot comes before it, so that most looks cost nothing; and the clock at the last look.
+        self._earliest, self._last = _NEVER, _NEVER
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="scheduler-attempt")
         self._loop = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -87,6 +90,7 @@ class Engine:
         with self._lock:
             job.schedule_time.FromDatetime(next_slot(job, self.clock()))
             self._jobs[job.name] = job
+            self._earliest = min(self._earliest, job.schedule_time.ToDatetime(tzinfo=UTC))
             self._pending.pop(job.name, None)
             self._store.put(job)
 
@@ -116,17 +120,33 @@ class Engine:
         """Fire what is due now, and repeat what waits for it."""
         now, instant = self.clock(), time.monotonic()
         with self._lock:
-            for name, job in self._jobs.items():
-                if self._busy[name] or job.state != Job.State.ENABLED:
-                    continue
-                slot = due(job, now)
-                if slot is not None:
-                    self._skipped[name] += slot.skipped
-                    job.schedule_time.FromDatetime(slot.following)
-                    self._submit(job, slot.slot, 1, instant)
-                elif name in self._pending and self._pending[name].due <= instant:
-                    pending = self._pending[name]
-                    self._submit(job, pending.slot, pending.number, pending.began)
+            if now < self._last:
+                self._clock_went_back(now)
+            self._last = now
+            if now < self._earliest and not self._pending:
+                return
+            for job in self._jobs.values():
+                if job.state == Job.State.ENABLED and not self._busy[job.name]:
+                    self._look_at(job, now, instant)
+            enabled = [job for job in self._jobs.values() if job.state == Job.State.ENABLED]
+            self._earliest = min((job.schedule_time.ToDatetime(tzinfo=UTC) for job in enabled), default=_NEVER)
+
+    def _look_at(self, job: Any, now: datetime, instant: float) -> None:
+        slot, pending = due(job, now), self._pending.get(job.name)
+        if slot is not None:
+            self._skipped[job.name] += slot.skipped
+            job.schedule_time.FromDatetime(slot.following)
+            self._submit(job, slot.slot, 1, instant)
+        elif pending is not None and pending.due <= instant:
+            self._submit(job, pending.slot, pending.number, pending.began)
+
+    def _clock_went_back(self, now: datetime) -> None:
+        """A rehearsal was begun anew, or the server was started again: no job may wait for the old clock's time."""
+        for job in self._jobs.values():
+            following = next_slot(job, now)
+            if following < job.schedule_time.ToDatetime(tzinfo=UTC):
+                job.schedule_time.FromDatetime(following)
+        self._earliest = now
 
     def _submit(self, job: Any, slot: datetime, number: int, began: float) -> None:
         self._pending.pop(job.name, None)

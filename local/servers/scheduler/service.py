@@ -11,13 +11,14 @@ import grpc
 from google.cloud.scheduler_v1 import Job, types
 from google.protobuf import empty_pb2
 
-from gcp.clock import Clock, clock
+from gcp.clock import Clock
 from local.servers.rpc import (
     GenericRpcHandler,
     GrpcServer,
     RestServer,
     RpcError,
     already_exists,
+    environment_clock,
     failed_precondition,
     harvest,
     invalid,
@@ -111,7 +112,7 @@ class SchedulerServer:
     ) -> None:
         self._store = JobStore(state)
         target = publish or pubsub_publisher(pubsub or os.environ.get("PUBSUB_EMULATOR_HOST", "127.0.0.1:8085"))
-        self._engine = Engine(self._store, clock or _environment_clock(), target)
+        self._engine = Engine(self._store, clock or environment_clock(), target)
         self._service = Service(self._engine)
         self._faults: Counter[str] = Counter()
         api = harvest("google.cloud.scheduler_v1", ["cloud_scheduler"])
@@ -150,10 +151,6 @@ class SchedulerServer:
     def skipped(self, job: str) -> int:
         """How many slots of ``job`` were passed over because the clock jumped over several at once."""
         return self._engine.skipped(job)
-
-
-def _environment_clock() -> Clock:
-    return clock(os.environ.get("RETRAIN_CLOCK", ""))
 
 
 def _merge(job: Any, change: Any, paths: list[str]) -> None:

@@ -21,6 +21,11 @@ calls = []
 def hello(request):
     return f"hello {request.path} {os.environ['WHO']}"
 
+@functions_framework.http
+def talk(request):
+    print("x" * 200_000)
+    return "done"
+
 @functions_framework.cloud_event
 def on_event(event):
     calls.append(event["id"])
@@ -44,7 +49,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def host(source: Path) -> Iterator[FunctionsHost]:
-    with FunctionsHost(source, ["hello", "on_event"], {"WHO": "you"}) as found:
+    with FunctionsHost(source, ["hello", "on_event", "talk"], {"WHO": "you"}) as found:
         yield found
 
 
@@ -76,13 +81,13 @@ def test_an_unknown_function_is_not_found(host: FunctionsHost) -> None:
     answer = requests.post(f"{host.url}/nothing", timeout=5)
 
     assert answer.status_code == 404
-    assert answer.json() == {"error": "no function 'nothing'", "targets": ["hello", "on_event"]}
+    assert answer.json() == {"error": "no function 'nothing'", "targets": ["hello", "on_event", "talk"]}
 
 
 def test_health_names_the_functions(host: FunctionsHost) -> None:
     answer = requests.get(f"{host.url}/healthz", timeout=5)
 
-    assert answer.json() == {"targets": ["hello", "on_event"]}
+    assert answer.json() == {"targets": ["hello", "on_event", "talk"]}
 
 
 def test_a_connection_stays_open_between_requests(host: FunctionsHost) -> None:
@@ -91,6 +96,12 @@ def test_a_connection_stays_open_between_requests(host: FunctionsHost) -> None:
         second = session.get(f"{host.url}/hello", timeout=5)
 
     assert "close" not in (first.headers.get("connection"), second.headers.get("connection"))
+
+
+def test_a_function_may_print_as_much_as_it_likes(host: FunctionsHost) -> None:
+    answer = requests.get(f"{host.url}/talk", timeout=5)
+
+    assert answer.text == "done"
 
 
 def test_a_missing_function_ends_the_host(source: Path) -> None:

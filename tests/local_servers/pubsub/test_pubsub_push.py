@@ -20,6 +20,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from local.servers.functions import FunctionsHost
 from local.servers.pubsub import PubSubServer
+from local.servers.pubsub.push import MAX_PARALLEL
 from tests.local_servers.pubsub.conftest import Clients, Endpoint, connect
 
 SOURCE = Path(__file__).with_name("functions_source.py")
@@ -110,7 +111,8 @@ def test_backoff_grows_between_attempts(clients: Clients, endpoint: Endpoint) ->
     times = [arrived for _, _, arrived in endpoint.wait(4)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
 
-    assert gaps == pytest.approx([0.1, 0.2, 0.4], abs=0.09)
+    assert all(gap >= wanted for gap, wanted in zip(gaps, [0.1, 0.2, 0.4], strict=True))
+    assert gaps[0] < 0.4
     assert eventually_empty(clients.server, name)
 
 
@@ -203,21 +205,25 @@ def test_an_endpoint_that_is_down_gets_the_message_when_it_is_up(clients: Client
 
 
 def test_a_burst_is_delivered_in_parallel(clients: Clients, endpoint: Endpoint) -> None:
-    """One request after the other would take two seconds."""
+    open_now: list[int] = []
+    most = 0
 
-    def slow(_number: int) -> int:
+    def slow(number: int) -> int:
+        nonlocal most
+        open_now.append(number)
+        most = max(most, len(open_now))
         endpoint.arrived.wait(0.02)
+        open_now.remove(number)
         return 204
 
     endpoint.answer = slow
     topic = clients.topic()
     clients.subscription(topic, push_config={"push_endpoint": endpoint.url})
-    started = time.monotonic()
     clients.publish(topic, *[b"x"] * 100)
     count = len(endpoint.wait(100))
 
     assert count == 100
-    assert time.monotonic() - started < 1.5
+    assert 4 <= most <= MAX_PARALLEL
 
 
 def test_a_restart_keeps_topics_subscriptions_and_undelivered_messages(tmp_path: Path) -> None:

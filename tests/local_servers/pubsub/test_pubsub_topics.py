@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 import grpc
 import pytest
 import requests
-from google.api_core.exceptions import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
+from google.api_core.exceptions import (
+    AlreadyExists,
+    InvalidArgument,
+    MethodNotImplemented,
+    NotFound,
+    PermissionDenied,
+)
 from google.cloud import pubsub_v1
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -180,6 +186,19 @@ def test_the_client_repeats_what_was_unavailable(clients: Clients) -> None:
     clients.publish(topic, b"x")
 
     assert [one.message.data for one in clients.pull(name)] == [b"x"]
+
+
+def test_a_kind_of_delivery_that_is_not_served_is_refused(clients: Clients) -> None:
+    with pytest.raises(MethodNotImplemented, match="bigquery_config"):
+        clients.subscription(clients.topic(), bigquery_config={"table": "p.d.t"})
+
+
+def test_a_port_is_served_once(clients: Clients) -> None:
+    """Two servers on one port would share its calls."""
+    port = int(clients.server.address.rsplit(":", 1)[1])
+
+    with pytest.raises(RuntimeError, match="bind"):
+        PubSubServer(port=port)
 
 
 def test_rest_serves_the_same_topics(clients: Clients) -> None:
