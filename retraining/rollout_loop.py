@@ -36,7 +36,7 @@ from retraining.rollouts import Outcome, Phase, Rollout, Serving
 from retraining.settings import Settings
 from retraining.state import put, read_rollout, read_run
 from retraining.verdict import look
-from retraining.views import DeployPlan, EndpointView, VersionPlan
+from retraining.views import DeployPlan, EndpointView, OperationView, VersionPlan
 
 MAX_STEPS = 20  # of one endpoint in one tick
 
@@ -94,7 +94,7 @@ def observe(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> RolloutVie
         raise Refused(f"endpoint {spec.endpoint!r}: expected one of this display name, found none")
     view = RolloutView(now=world.now(), endpoint=endpoint)
     if record.operation:
-        view = replace(view, operation=world.operations.view(record.operation))
+        view = replace(view, operation=_operation(world, record.operation))
     match record.phase:
         case Phase.IDLE:
             return replace(view, candidate=_candidate(world, spec, record))
@@ -104,6 +104,14 @@ def observe(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> RolloutVie
             return _with_look(world, spec, record, view)
         case _:
             return view
+
+
+def _operation(world: RolloutWorld, name: str) -> OperationView:
+    """The operation; one that nobody knows any more has ended, and the endpoint itself tells how."""
+    try:
+        return world.operations.view(name)
+    except Refused as error:
+        return OperationView(done=True, error=str(error))
 
 
 def _candidate(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> Serving | None:
@@ -210,7 +218,10 @@ def _begin(world: RolloutWorld, record: Rollout, changes: dict[str, Any]) -> dic
     challenger: Serving = changes["challenger"]
     deployed = names.deployed_id(challenger.run_id, sequence)
     path = names.rolling_path(record.endpoint, sequence)
-    world.effect("mark rollout", lambda: world.store.create(path, f'{{"run_id": "{challenger.run_id}"}}'))
+    try:
+        world.effect("mark rollout", lambda: world.store.create(path, f'{{"run_id": "{challenger.run_id}"}}'))
+    except Exists:
+        pass  # an earlier pass, or the person who asked, has marked it
     ids = (*record.retired, deployed)
     return {**changes, "challenger": challenger.but(deployed_id=deployed), "retired": ids[-20:]}
 

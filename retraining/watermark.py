@@ -44,4 +44,3 @@ def check(world: WatermarkWorld, spec: ModelSpec) -> Trigger | None:
             "since": since.isoformat() if since else "the beginning",
         },
     )
-
