@@ -6,6 +6,7 @@ seen belongs to no single moment and nothing is done with it.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,10 +219,8 @@ def _begin(world: RolloutWorld, record: Rollout, changes: dict[str, Any]) -> dic
     challenger: Serving = changes["challenger"]
     deployed = names.deployed_id(challenger.run_id, sequence)
     path = names.rolling_path(record.endpoint, sequence)
-    try:
+    with suppress(Exists):  # an earlier pass, or the person who asked, has marked it
         world.effect("mark rollout", lambda: world.store.create(path, f'{{"run_id": "{challenger.run_id}"}}'))
-    except Exists:
-        pass  # an earlier pass, or the person who asked, has marked it
     ids = (*record.retired, deployed)
     return {**changes, "challenger": challenger.but(deployed_id=deployed), "retired": ids[-20:]}
 
@@ -284,11 +283,9 @@ def _finish(
     run_id = record.challenger.run_id
     outcome = Outcome.model_validate({"run_id": run_id, "result": result, "reason": reason, "at": view.now})
     if not record.restoring:
-        try:
-            body = outcome.to_json()
+        body = outcome.to_json()
+        with suppress(Exists):  # an earlier pass wrote it and stopped before the record followed
             world.effect("write outcome", lambda: world.store.create(names.outcome_path(run_id), body))
-        except Exists:
-            pass  # an earlier pass wrote it and stopped before the record followed
         queued = names.candidate_path(record.endpoint, run_id)
         world.effect("drop candidate", lambda: world.store.delete(queued))
     promoted = result == "promoted"
