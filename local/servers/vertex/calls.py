@@ -4,6 +4,7 @@ Both doors come through here, so a REST client and a gRPC client meet the same r
 """
 
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,7 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local.servers.rpc import invalid, not_found
+import grpc
+
+from local.servers.rpc import RpcError, invalid, not_found
 from local.servers.vertex.errors import denied, unavailable, unimplemented
 from local.servers.vertex.rules import split_parent
 
@@ -21,6 +24,7 @@ Handler = Callable[[Any], Any]
 
 MODES = ("unavailable", "lost_answer", "not_found")
 _RING = 10_000
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -117,7 +121,7 @@ class Calls:
         if fault == "not_found":
             raise not_found(f"{method}: the resource was not found (injected)")
         self._check_place(request)
-        answer = handler(request)
+        answer = _answer(handler, request, path)
         if fault == "lost_answer":
             raise unavailable(f"{method}: the answer was lost (injected)")
         return answer
@@ -133,6 +137,16 @@ class Calls:
             raise invalid(
                 f"Location ID in resource name must match the endpoint: expected {self._location}, got {location}."
             )
+
+
+def _answer(handler: Handler, request: Any, path: str) -> Any:
+    try:
+        return handler(request)
+    except RpcError:
+        raise
+    except Exception as error:
+        _LOG.exception("%s failed", path)
+        raise RpcError(grpc.StatusCode.INTERNAL, f"{path.removeprefix('/')}: {error!r}") from error
 
 
 def _place(request: Any) -> str | None:

@@ -176,7 +176,10 @@ class CustomJobs:
         ended: Callable[[Any], None] | None,
     ) -> None:
         name = job.name
-        state, error = self._outcome(name, job.job_spec, cancel, env)
+        try:
+            state, error = self._outcome(name, job.job_spec, cancel, env)
+        except Exception as problem:  # noqa: BLE001  # a job must end, whatever went wrong
+            state, error = JobState.JOB_STATE_FAILED, (grpc.StatusCode.INTERNAL, repr(problem))
         if cancel.is_set() and self._machine.closing.is_set():
             state, error = (
                 JobState.JOB_STATE_FAILED,

@@ -8,7 +8,10 @@ import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from local.servers.rpc import Api, Route, harvest
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from local.servers.rpc import Api, Method, Route, harvest
 from local.servers.vertex.errors import unimplemented
 
 SERVICES = (
@@ -32,6 +35,13 @@ _OPERATION_VERBS = {
     ("POST", "wait"): "WaitOperation",
     ("POST", "cancel"): "CancelOperation",
 }
+_OPERATION_CALLS = {
+    "GetOperation": operations_pb2.Operation,
+    "ListOperations": operations_pb2.ListOperationsResponse,
+    "DeleteOperation": empty_pb2.Empty,
+    "CancelOperation": empty_pb2.Empty,
+    "WaitOperation": operations_pb2.Operation,
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +55,13 @@ class Target:
 
 @cache
 def vertex_api() -> Api:
-    """The client's calls with their messages; REST routes of the operations are left out."""
+    """The client's calls with their messages, and those of the operations, which have no REST route here."""
     api = harvest("google.cloud.aiplatform_v1", SERVICES)
-    routes = [route for route in api.routes if route.path.startswith(_VERTEX)]
-    return Api(api.rpcs, routes)
+    rpcs = {path: method for path, method in api.rpcs.items() if path.startswith(_VERTEX)}
+    for name, response in _OPERATION_CALLS.items():
+        request = getattr(operations_pb2, f"{name}Request")
+        rpcs[OPERATIONS + name] = Method(OPERATIONS + name, "unary_unary", request, response)
+    return Api(rpcs, [route for route in api.routes if route.path.startswith(_VERTEX)])
 
 
 @lru_cache(maxsize=8192)

@@ -80,7 +80,11 @@ class TuningJobs:
         return job
 
     def _run(self, search: "Search", name: str, cancel: threading.Event) -> None:
-        state, error = search.run()
+        try:
+            state, error = search.run()
+        except Exception as problem:  # noqa: BLE001  # a job must end, whatever went wrong
+            cancel.set()
+            state, error = JobState.JOB_STATE_FAILED, (grpc.StatusCode.INTERNAL, repr(problem))
         if cancel.is_set() and self._machine.closing.is_set():
             state, error = (
                 JobState.JOB_STATE_FAILED,
@@ -198,13 +202,13 @@ class Search:
             return
         set_state(self._machine, self._job.name, _KIND, JobState.JOB_STATE_RUNNING)
         self._set_trial(trial, TrialState.ACTIVE, start=True)
-        why = self._follow(process, trial, suggestion, metrics)
+        why = self._follow(process, trial, metrics)
         reported = read(metrics, self._metric)
         if why is None and not reported.measurements:
             why = reported.why_none(self._metric)
         self._end(trial, suggestion, reported.measurements, why)
 
-    def _follow(self, process: Process, trial: str, suggestion: Suggestion, metrics: Path) -> str | None:
+    def _follow(self, process: Process, trial: str, metrics: Path) -> str | None:
         """Wait for the trial's end; why it failed, or None. A trial stopped early has not failed."""
         limit, began, looked = timeout_s(self._job.trial_job_spec), time.monotonic(), 0.0
         while (code := process.wait(_LOOK_S)) is None:
@@ -218,18 +222,16 @@ class Search:
                 )
             if now - looked >= _MEASURE_S:
                 looked = now
-                if self._stopped_early(process, trial, suggestion, read(metrics, self._metric)):
+                if self._stopped_early(process, trial, read(metrics, self._metric)):
                     return None
         process.forget()
-        # What came between the last look and the end counts for the other trials' medians.
-        self._study.should_stop(suggestion, _points(read(metrics, self._metric).measurements))
         return None if code == 0 else f"the trial exited with status {code}. Its last lines:\n{process.tail()}"
 
-    def _stopped_early(self, process: Process, trial: str, suggestion: Suggestion, reported: Reported) -> bool:
+    def _stopped_early(self, process: Process, trial: str, reported: Reported) -> bool:
         if not reported.measurements:
             return False
         self._set_trial(trial, TrialState.ACTIVE, measurements=reported.measurements)
-        if not self._study.should_stop(suggestion, _points(reported.measurements)):
+        if not self._study.should_stop(reported.measurements):
             return False
         self._set_trial(trial, TrialState.STOPPING)
         process.stop()
@@ -245,13 +247,12 @@ class Search:
         self, trial: str, suggestion: Suggestion, measurements: Sequence[Measurement], why: str | None
     ) -> None:
         if why is not None:
-            self._study.tell(suggestion, None)
+            self._study.tell(suggestion, ())
             if not self._cancel.is_set():
                 self._failed.append(why)
             self._set_trial(trial, TrialState.INFEASIBLE, measurements=measurements, reason=why, end=True)
             return
-        final = self._study.final([measurement.value for measurement in measurements])
-        self._study.tell(suggestion, measurements[final].value)
+        final = self._study.tell(suggestion, measurements)
         self._set_trial(trial, TrialState.SUCCEEDED, measurements=measurements, final=final, end=True)
 
     def _set_trial(
@@ -285,7 +286,3 @@ class Search:
         message.elapsed_duration.FromMilliseconds(max(0, int((item.at - began) * 1000)))
         message.metrics.add(metric_id=self._metric, value=item.value)
         return message
-
-
-def _points(measurements: Sequence[Measurement]) -> list[tuple[int, float]]:
-    return [(measurement.step, measurement.value) for measurement in measurements]

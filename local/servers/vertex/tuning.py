@@ -16,7 +16,9 @@ from google.cloud import aiplatform_v1
 from local.servers.rpc import invalid
 from local.servers.vertex import parameters
 from local.servers.vertex.errors import unimplemented
+from local.servers.vertex.measurements import Measurement
 from local.servers.vertex.rules import missing_field
+from local.servers.vertex.stopping import Point, below_median
 
 Spec = aiplatform_v1.StudySpec
 _STARTUP_TRIALS = 6
@@ -71,13 +73,11 @@ class Study:
         self._lock = threading.Lock()
         self._minimize = spec.metrics[0].goal == Spec.MetricSpec.GoalType.MINIMIZE
         self._stops_early = spec.WhichOneof("automated_stopping_spec") is not None
+        self._finished: list[list[Point]] = []
         self._grid: Iterator[dict[str, parameters.Inner]] | None = None
         self._study = optuna.create_study(
             direction="minimize" if self._minimize else "maximize",
             sampler=self._sampler(random_seed),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=2)
-            if self._stops_early
-            else optuna.pruners.NopPruner(),
         )
         if spec.algorithm == Spec.Algorithm.GRID_SEARCH:
             self._grid = parameters.grid(spec.parameters, random.Random(random_seed))
@@ -92,7 +92,6 @@ class Study:
             constant_liar=True,
             n_startup_trials=_STARTUP_TRIALS,
             seed=random_seed,
-            warn_independent_sampling=False,
         )
 
     def ask(self) -> Suggestion | None:
@@ -106,27 +105,31 @@ class Study:
             trial = self._study.ask()
             return Suggestion(parameters.suggest(self._spec.parameters, trial), trial)
 
-    def should_stop(self, suggestion: Suggestion, measurements: Sequence[tuple[int, float]]) -> bool:
-        """Whether the trial with these (step, value) measurements is below the median of the others."""
+    def should_stop(self, measurements: Sequence[Measurement]) -> bool:
+        """Whether the trial that has measured this so far is to be stopped."""
         if not self._stops_early:
             return False
         with self._lock:
-            known = self._study.trials[suggestion.handle.number].intermediate_values
-            for step, value in measurements:
-                if step not in known:
-                    suggestion.handle.report(value, step)
-            return bool(suggestion.handle.should_prune())
+            return below_median(self._points(measurements), self._finished, self._minimize)
 
-    def tell(self, suggestion: Suggestion, value: float | None) -> None:
-        """The trial's result; None when it has none."""
+    def _points(self, measurements: Sequence[Measurement]) -> list[Point]:
+        if self._spec.median_automated_stopping_spec.use_elapsed_duration:
+            return [Point(item.at - measurements[0].at, item.value) for item in measurements]
+        return [Point(item.step, item.value) for item in measurements]
+
+    def tell(self, suggestion: Suggestion, measurements: Sequence[Measurement]) -> int | None:
+        """Learn what a trial has measured; which measurement counts (an index). None and nothing: it failed."""
         with self._lock:
-            if value is None:
+            if not measurements:
                 self._study.tell(suggestion.handle, state=optuna.trial.TrialState.FAIL)
-            else:
-                self._study.tell(suggestion.handle, value)
+                return None
+            final = self._final([item.value for item in measurements])
+            self._finished.append(self._points(measurements))
+            self._study.tell(suggestion.handle, measurements[final].value)
+            return final
 
-    def final(self, values: Sequence[float]) -> int:
-        """Which of a trial's measurements counts: the best when the study says so, otherwise the last. An index."""
+    def _final(self, values: Sequence[float]) -> int:
+        """The best when the study says so, otherwise the last."""
         if self._spec.measurement_selection_type != Spec.MeasurementSelectionType.BEST_MEASUREMENT:
             return len(values) - 1
         best = min(values) if self._minimize else max(values)
