@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from google.api_core.exceptions import Conflict
 
+from gcp.bigquery import connect as connect_bigquery
 from gcp.storage import connect as connect_storage
 from local.stack import messaging, tables
 from local.stack.resources import ROOT, Resources, load_resources
@@ -45,7 +46,7 @@ def create_buckets(settings: Settings, names: list[str]) -> None:
 
 def create_tables(settings: Settings, models: Mapping[str, ModelSpec]) -> None:
     """Datasets, this system's own tables and the models' source tables."""
-    client = tables.connect(settings.project)
+    client = connect_bigquery(settings.project)
     sources = [spec.source.table.partition(".")[0] for spec in models.values()]
     tables.create_datasets(client, [settings.dataset, *sources])
     tables.create_source_tables(client, models.values())

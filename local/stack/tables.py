@@ -1,22 +1,13 @@
 """Datasets and the tables that hold each model's rows, created where they are missing."""
 
-import os
 from collections.abc import Iterable
 
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from retraining.modelspec import ModelSpec
 
 _FEATURES = {"numeric": "FLOAT64", "categorical": "STRING", "boolean": "BOOL"}
 _LABELS = {"regression": "FLOAT64", "binary": "INT64", "multiclass": "STRING"}
-
-
-def connect(project: str) -> bigquery.Client:
-    """A client of the BigQuery that ``BIGQUERY_EMULATOR_HOST`` names, as nobody in particular."""
-    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
-    address = {"api_endpoint": os.environ["BIGQUERY_EMULATOR_HOST"]}
-    return bigquery.Client(project=project, credentials=nobody, client_options=address)
 
 
 def create_datasets(client: bigquery.Client, names: Iterable[str]) -> None:
