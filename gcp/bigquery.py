@@ -64,7 +64,7 @@ class BigQuery:
         self._max_bytes = max_bytes
         self._location = cache(self._find_location)
 
-    def rows(self, query: Query) -> list[bigquery.Row]:
+    def rows(self, query: Query) -> list[dict[str, Any]]:
         """Run the statement and return what its last SELECT gave. Raises Refused, Temporary."""
         for attempt in range(1, ATTEMPTS + 1):
             with translated(f"starting {query.purpose}"):
@@ -72,7 +72,7 @@ class BigQuery:
                 failed_before = is_old and job.state == "DONE" and job.error_result is not None
             try:
                 with translated(query.purpose):
-                    return list(job.result(timeout=JOB_SECONDS, job_retry=None))
+                    return [dict(row) for row in job.result(timeout=JOB_SECONDS, job_retry=None)]
             except Temporary:
                 if not failed_before:
                     raise

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from gcp.bigquery import Query
+from gcp.bigquery import Query, Value
 from gcp.sql import Sql, column, statement
 from retraining.modelspec import ModelSpec
 from retraining.views import ColumnCounts, DataCounts
@@ -44,7 +44,7 @@ def query(
             )
         ),
     )
-    values = {
+    values: dict[str, Value] = {
         "since": since,
         "until": until,
         "oldest": since - PERIODS * stride,

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
 from gcp import arms, counts, snapshots
 from gcp.bigquery import CALL_SECONDS, BigQuery, Query
@@ -63,13 +64,14 @@ class BigQueryWarehouse:
     def record_event(self, row: dict[str, str]) -> None:
         """See Warehouse."""
         name = f"{self._project}.{self._dataset}.{AUDIT}"
+        insert: Any = self._bigquery.client.insert_rows_json  # takes retry=None, though its types do not say so
         try:
             with translated(f"appending to {name}"):
-                errors = self._bigquery.client.insert_rows_json(name, [row], retry=None, timeout=CALL_SECONDS)
+                lost = str(insert(name, [row], retry=None, timeout=CALL_SECONDS) or "")
         except RetrainingError as error:
-            errors = [str(error)]
-        if errors:
-            print(f'{{"severity": "WARNING", "message": {json.dumps(f"{name}: row lost: {errors}")}}}')
+            lost = str(error)
+        if lost:
+            print(json.dumps({"severity": "WARNING", "message": f"row lost: {lost}"}))
 
     def _table(self, spec: ModelSpec) -> Sql:
         return table(f"{self._project}.{spec.source.table}")
