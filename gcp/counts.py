@@ -47,6 +47,7 @@ def query(
     values: dict[str, Value] = {
         "since": since,
         "until": until,
+        "last": until - _MICROSECOND,  # the latest moment that still belongs to the window
         "oldest": since - PERIODS * stride,
         "mature": until - source.label_delay,
         "stride": stride // _MICROSECOND,

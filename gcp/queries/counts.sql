@@ -3,11 +3,11 @@
 WITH placed AS (
   SELECT
     {columns},
-    DIV(TIMESTAMP_DIFF(@until, {timestamp}, MICROSECOND) - 1, @stride) AS retrain_period
+    DIV(TIMESTAMP_DIFF(@last, {timestamp}, MICROSECOND), @stride) AS retrain_period
   FROM {table}
   WHERE {timestamp} >= @oldest
     AND {timestamp} < @until
-    AND MOD(TIMESTAMP_DIFF(@until, {timestamp}, MICROSECOND) - 1, @stride) < @length
+    AND MOD(TIMESTAMP_DIFF(@last, {timestamp}, MICROSECOND), @stride) < @length
 )
 SELECT
   COUNTIF(retrain_period = 0) AS row_count,

@@ -120,7 +120,10 @@ class StoreContract:
         for turn in range(ROUNDS):
             path = f"claims/{turn}.json"
 
-            answers = race(lambda number, path=path: store.create(path, f"racer {number}"))
+            def create(number: int, path: str = path) -> str:
+                return store.create(path, f"racer {number}")
+
+            answers = race(create)
 
             winners = [number for number, answer in enumerate(answers) if isinstance(answer, str)]
             assert len(winners) == 1
@@ -131,9 +134,10 @@ class StoreContract:
             path = f"runs/{turn}.json"
             version = store.create(path, "start")
 
-            answers = race(
-                lambda number, path=path, version=version: store.replace(path, f"racer {number}", version)
-            )
+            def replace(number: int, path: str = path, version: str = version) -> str:
+                return store.replace(path, f"racer {number}", version)
+
+            answers = race(replace)
 
             winners = [number for number, answer in enumerate(answers) if isinstance(answer, str)]
             assert len(winners) == 1
