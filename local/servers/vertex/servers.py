@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import urllib3
 
+from local.servers.rpc import RpcError
 from local.servers.vertex.errors import unavailable
 from local.servers.vertex.guard import Guard
 from local.servers.vertex.images import CannotRun, Images
@@ -19,6 +21,7 @@ from local.servers.vertex.rules import last, split_parent
 from local.servers.vertex.workers import expand
 
 _MAX_CRASHES = 5
+_MAX_FALSE_STARTS = 2
 _STEADY_S = 60.0
 _PREDICT_TIMEOUT_S = 60.0
 _START_WAIT_S = 30.0
@@ -79,6 +82,7 @@ class ModelServer:
         self._argv = images.argv(container.image_uri, container.command, container.args)
         self._path = f"{images.path_folder(container.image_uri, bin_folder)}:{os.environ.get('PATH', '')}"
         self._ready = threading.Event()
+        self._was_ready = False
         self._stopped = threading.Event()
         self._process: Process | None = None
         self._pool: Any = None
@@ -96,23 +100,47 @@ class ModelServer:
         return True
 
     def post(self, body: bytes, content_type: str) -> tuple[int, bytes, str]:
-        """Send a request to the predict route: (HTTP status, body, content type). Raises UNAVAILABLE."""
-        if not self._ready.is_set() and not self.wait_ready(_START_WAIT_S):
-            raise unavailable(f"the model server of {self.deployment.id} does not answer. {self.failure}")
-        try:
-            answer = self._pool.urlopen(
-                "POST",
-                self.deployment.predict_route,
-                body=body,
-                headers={"Content-Type": content_type},
-                # A kept-alive connection may be closed under us; the second try opens a new one.
-                retries=urllib3.Retry(
-                    total=1, read=1, allowed_methods=None, redirect=False, raise_on_redirect=False
-                ),
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise unavailable(f"the model server of {self.deployment.id} does not answer: {error}") from error
+        """Send a request to the predict route: (HTTP status, body, content type).
+
+        While the server starts, the request waits. Raises UNAVAILABLE, and DEADLINE_EXCEEDED after 60 s.
+        """
+        deadline, sent = time.monotonic() + _START_WAIT_S, 0
+        while True:
+            if not self._ready.is_set() and not self.wait_ready(deadline - time.monotonic()):
+                raise unavailable(f"the model server of {self.deployment.id} does not answer. {self.failure}")
+            try:
+                return self._exchange(body, content_type)
+            except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ClosedPoolError) as error:
+                # Nothing was sent: the server has just ended, and is started again.
+                if time.monotonic() > deadline:
+                    raise unavailable(
+                        f"the model server of {self.deployment.id} does not answer: {error}"
+                    ) from error
+                time.sleep(0.05)
+            except urllib3.exceptions.ReadTimeoutError as error:
+                what = f"the model server of {self.deployment.id} took longer than {_PREDICT_TIMEOUT_S:g} s"
+                raise RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, what) from error
+            except urllib3.exceptions.HTTPError as error:
+                # A connection that was kept alive may be closed under us: a second try opens a new one.
+                sent += 1
+                if sent > 1 or self._gone():
+                    raise unavailable(
+                        f"the model server of {self.deployment.id} does not answer: {error}"
+                    ) from error
+
+    def _exchange(self, body: bytes, content_type: str) -> tuple[int, bytes, str]:
+        answer = self._pool.urlopen(
+            "POST",
+            self.deployment.predict_route,
+            body=body,
+            headers={"Content-Type": content_type},
+            redirect=False,
+            retries=False,
+        )
         return answer.status, answer.data, answer.headers.get("Content-Type", "application/json")
+
+    def _gone(self) -> bool:
+        return self._process is None or self._process.wait(0.05) is not None
 
     def stop(self) -> None:
         """End the process and wait for it."""
@@ -128,7 +156,7 @@ class ModelServer:
                 self.failure = f"it cannot be started: {error}"
                 return
             self.crashes = 1 if time.monotonic() - began > _STEADY_S else self.crashes + 1
-            if self.crashes >= _MAX_CRASHES:
+            if self.crashes >= (_MAX_CRASHES if self._was_ready else _MAX_FALSE_STARTS):
                 tail = self._process.tail() if self._process else ""
                 self.failure = f"it exited {self.crashes} times. Its last lines:\n{tail}"
             self._stopped.wait(min(0.1 * 2**self.crashes, 5.0))
@@ -145,6 +173,7 @@ class ModelServer:
             while process.wait(0.03) is None and not self._stopped.is_set():
                 if not self._ready.is_set() and self._healthy(pool):
                     self._pool = pool
+                    self._was_ready = True
                     self._ready.set()
                 if self._ready.is_set():
                     self._stopped.wait(0.1)
