@@ -1,0 +1,144 @@
+"""From a CloudEvent to one message, whichever of the shapes it came in.
+
+Pub/Sub's push, the older background shape, a CloudEvent carried inside Pub/Sub (in attributes or as the body), and
+an audit log entry that Eventarc delivers without Pub/Sub all become the same ``Message``.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from cloudevents.abstract import CloudEvent
+
+from retraining.errors import BadMessage
+from retraining.messages.body import decode
+from retraining.messages.fields import fields, kind_of, moment
+from retraining.ports import Clock
+
+_EXAMPLE = '{"message": {"data": "<base64>", "attributes": {}}, "subscription": "..."}'
+_STRUCTURED = "application/cloudevents+json"
+_PREVIEW = 1024
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A message before its body is read. Nothing in it is checked yet, so that a bad one can still be put aside."""
+
+    message_id: str
+    published: datetime
+    data: object = None  # base64 text of Pub/Sub, or the JSON value of a direct event
+    attributes: object = None
+    direct: bool = False  # ``data`` is the payload itself
+
+    def preview(self) -> bytes:
+        """The first kilobyte of the body, as far as it can be read."""
+        if isinstance(self.data, str) and not self.direct:
+            try:
+                return base64.b64decode(self.data[: _PREVIEW * 2], validate=False)[:_PREVIEW]
+            except (binascii.Error, ValueError):
+                return self.data[:_PREVIEW].encode(errors="replace")
+        return b"" if self.data is None else repr(self.data)[:_PREVIEW].encode(errors="replace")
+
+    def identity(self) -> bytes:
+        """Bytes that are the same for the same content."""
+        return repr((self.data, self.attributes)).encode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as handlers see it."""
+
+    id: str
+    published: datetime
+    payload: object = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+def unwrap(event: CloudEvent, now: Clock) -> Envelope:
+    """Find the message in ``event``. Never fails: what cannot be found stays empty or as it came."""
+    told = event.get_attributes() if hasattr(event, "get_attributes") else {}
+    event_id, at = str(event.get("id") or told.get("id", "")), moment(event.get("time"))
+    data = event.get_data()
+    if isinstance(data, dict) and isinstance(data.get("message"), dict):
+        message = data["message"]
+    elif isinstance(data, dict) and "protoPayload" not in data and ({"data", "attributes"} & data.keys()):
+        message = data
+    elif data is None:
+        message = {}
+    else:
+        return Envelope(event_id, at or now(), data, {}, direct=True)
+    published = moment(message.get("publishTime")) or moment(message.get("publish_time")) or at or now()
+    message_id = message.get("messageId") or message.get("message_id") or event_id
+    return Envelope(str(message_id)[:128], published, message.get("data"), message.get("attributes"))
+
+
+def read(envelope: Envelope, max_bytes: int) -> Message:
+    """Check and decode the body. Raises BadMessage; a body longer than ``max_bytes`` is not parsed at all."""
+    attributes = _attributes(envelope.attributes)
+    if envelope.direct:
+        payload = _direct(envelope.data, max_bytes)
+    else:
+        payload = decode(_body(envelope.data, max_bytes), max_bytes)
+    message = Message(envelope.message_id, envelope.published, payload, attributes)
+    if attributes.get("content-type", "").startswith(_STRUCTURED):
+        return _structured(message, max_bytes)
+    if "ce-id" in attributes and "ce-type" in attributes:
+        return _binary(message)
+    return message
+
+
+def _attributes(value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadMessage(f"attributes: expected an object, got {kind_of(value)}")
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise BadMessage(f"attributes.{name:.60}: expected text, got {kind_of(text)}")
+    return dict(value)
+
+
+def _body(data: object, max_bytes: int) -> bytes:
+    if data is None:
+        return b""
+    if not isinstance(data, str):
+        raise BadMessage(f"message.data: expected base64 text, got {kind_of(data)}")
+    if len(data) > max_bytes // 3 * 4 + 8:
+        raise BadMessage(f"body: expected at most {max_bytes} bytes, got about {len(data) // 4 * 3}")
+    plain = data.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadMessage(f"message.data: expected base64 text: {error}") from error
+
+
+def _direct(data: object, max_bytes: int) -> object:
+    """Hold the value of a direct event to the same rules as bytes from Pub/Sub."""
+    if isinstance(data, bytes):
+        return decode(data, max_bytes)
+    if not isinstance(data, dict):
+        raise BadMessage(f"event data: expected an object such as {_EXAMPLE}, got {kind_of(data)}")
+    try:
+        return decode(json.dumps(data).encode(), max_bytes)
+    except RecursionError as error:
+        raise BadMessage("body: nested too deeply") from error
+
+
+def _binary(message: Message) -> Message:
+    """A CloudEvent whose attributes travel as Pub/Sub attributes ``ce-*``."""
+    at = moment(message.attributes.get("ce-time")) or message.published
+    others = {key: value for key, value in message.attributes.items() if not key.startswith("ce-")}
+    return replace(message, id=message.attributes["ce-id"][:128], published=at, attributes=others)
+
+
+def _structured(message: Message, max_bytes: int) -> Message:
+    """A CloudEvent that is the body of a Pub/Sub message."""
+    event = fields(message.payload, '{"specversion": "1.0", "id": "...", "data": {}}')
+    at = moment(event.get("time")) or message.published
+    payload = event.get("data", {})
+    if "data_base64" in event:
+        payload = decode(_body(event["data_base64"], max_bytes), max_bytes)
+    others = {key: value for key, value in message.attributes.items() if key != "content-type"}
+    return Message(str(event.get("id") or message.id)[:128], at, payload, others)

@@ -1,0 +1,133 @@
+"""The engines behind ticks and hints, each with its own world and nobody else's clients.
+
+The worlds differ on purpose: who trains has no endpoint here, and who deploys has no jobs. A world is built on the
+first tick and kept, because clients are dear; imports are inside, because taking in a trigger must not pay for
+them.
+"""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from functions.logs import log
+from retraining.errors import Conflict
+from retraining.intake import Intake
+from retraining.messages.hints import Hint
+from retraining.ports import Artifacts, Warehouse
+from retraining.settings import Settings
+
+if TYPE_CHECKING:
+    from gcp.bigquery import BigQuery
+    from monitoring.handler import MonitorWorld
+    from retraining.rollout_loop import RolloutWorld
+    from retraining.state import RunWorld
+
+report: Callable[[str], None] = partial(log, "WARNING")
+
+
+class Engines:
+    """What ticks run, and the warehouse that a watermark tick reads. Every part is built when it is first used."""
+
+    def __init__(self, settings: Settings, intake: Intake) -> None:
+        self._settings = settings
+        self._intake = intake
+
+    def run_tick(self, hint: Hint) -> None:
+        """Move runs: the named one when the hint names one, and otherwise all."""
+        from retraining.run_loop import reconcile, tick
+
+        if not hint.run_id:
+            tick(self._runs, report)
+            return
+        try:
+            reconcile(self._runs, hint.run_id)
+        except Conflict:
+            report(f"{hint.run_id}: somebody else is at it")
+
+    def candidate_tick(self, hint: Hint) -> None:
+        """Move rollouts. A hint only says that there is something to move; which, the records say."""
+        from retraining.rollout_loop import tick
+
+        del hint
+        tick(self._rollouts, report)
+
+    def monitor_tick(self, hint: Hint) -> None:
+        """Count and judge the windows of logged requests that have ended."""
+        from monitoring.handler import tick
+
+        del hint
+        tick(self._monitor)
+
+    def warehouse(self) -> Warehouse:
+        """The rows."""
+        return self._warehouse
+
+    @cached_property
+    def _bigquery(self) -> "BigQuery":
+        from gcp.bigquery import BigQuery, connect
+
+        return BigQuery(connect(self._settings.project))
+
+    @cached_property
+    def _warehouse(self) -> Warehouse:
+        from gcp.warehouse import BigQueryWarehouse
+
+        return BigQueryWarehouse(self._bigquery, self._settings.dataset)
+
+    @cached_property
+    def _artifacts(self) -> Artifacts:
+        from gcp.artifacts import GcsArtifacts
+        from gcp.storage import connect
+
+        return GcsArtifacts(connect(self._settings.project))
+
+    @cached_property
+    def _runs(self) -> "RunWorld":
+        from gcp.bus import PubsubBus
+        from gcp.jobs import VertexJobs
+        from retraining.state import RunWorld
+
+        return RunWorld(
+            settings=self._settings,
+            models=self._intake.models,
+            store=self._intake.store,
+            jobs=VertexJobs(self._settings),
+            warehouse=self._warehouse,
+            artifacts=self._artifacts,
+            bus=PubsubBus(self._settings.project),
+            now=self._intake.now,
+        )
+
+    @cached_property
+    def _monitor(self) -> "MonitorWorld":
+        from gcp.bus import PubsubBus
+        from monitoring.handler import MonitorWorld
+
+        return MonitorWorld(
+            settings=self._settings,
+            models=self._intake.models,
+            store=self._intake.store,
+            bigquery=self._bigquery,
+            artifacts=self._artifacts,
+            bus=PubsubBus(self._settings.project),
+            now=self._intake.now,
+        )
+
+    @cached_property
+    def _rollouts(self) -> "RolloutWorld":
+        from gcp.endpoints import VertexEndpoints
+        from gcp.operations import VertexOperations
+        from gcp.registry import VertexRegistry
+        from retraining.rollout_loop import RolloutWorld
+
+        return RolloutWorld(
+            settings=self._settings,
+            models=self._intake.models,
+            store=self._intake.store,
+            endpoints=VertexEndpoints(self._settings),
+            registry=VertexRegistry(self._settings),
+            operations=VertexOperations(self._settings),
+            warehouse=self._warehouse,
+            artifacts=self._artifacts,
+            now=self._intake.now,
+        )
