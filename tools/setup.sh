@@ -31,7 +31,7 @@ fetch_python() {
     python3 -m venv "$helper" >&2 && "$helper/bin/python" -m pip install --quiet --disable-pip-version-check \
         --require-hashes -r requirements-uv.txt >&2 || return 1
     export UV_PYTHON_INSTALL_DIR="$PWD/build/python"
-    "$helper/bin/uv" python install --quiet 3.13 >&2 || return 1
+    "$helper/bin/uv" python install 3.13 >&2 || return 1
     "$helper/bin/uv" python find --managed-python 3.13
 }
 

@@ -24,9 +24,9 @@ class EndpointRefused(Exception):
     """Vertex AI did not create an endpoint; the text holds its answer."""
 
 
-def log_table(settings: Settings, spec: ModelSpec) -> str:
-    """Where the endpoint of ``spec`` logs its requests: project.dataset.table."""
-    return f"{settings.project}.{settings.dataset}.{spec.endpoint.replace('-', '_')}_requests"
+def log_table(spec: ModelSpec) -> str:
+    """The table in the system's own dataset to which the endpoint of ``spec`` logs its requests."""
+    return f"{spec.endpoint.replace('-', '_')}_requests"
 
 
 def create_endpoints(settings: Settings, models: Mapping[str, ModelSpec], address: str) -> None:
@@ -49,7 +49,7 @@ def _endpoint(settings: Settings, spec: ModelSpec) -> dict[str, Any]:
         "predictRequestResponseLoggingConfig": {
             "enabled": True,
             "samplingRate": 1.0,
-            "bigqueryDestination": {"outputUri": f"bq://{log_table(settings, spec)}"},
+            "bigqueryDestination": {"outputUri": f"bq://{settings.project}.{settings.dataset}.{log_table(spec)}"},
         },
     }
 

@@ -13,7 +13,9 @@ from google.api_core.exceptions import Conflict
 
 from gcp.bigquery import connect as connect_bigquery
 from gcp.storage import connect as connect_storage
+from gcp.tables import AUDIT, ensure_tables, request_log
 from local.stack import messaging, tables
+from local.stack.endpoints import log_table
 from local.stack.resources import ROOT, Resources, load_resources
 from retraining.errors import BadConfig
 from retraining.modelfile import load_models
@@ -47,8 +49,10 @@ def create_buckets(settings: Settings, names: list[str]) -> None:
 def create_tables(settings: Settings, models: Mapping[str, ModelSpec]) -> None:
     """Datasets, this system's own tables and the models' source tables."""
     client = connect_bigquery(settings.project)
+    logs = [request_log(log_table(spec)) for spec in models.values()]
+    ensure_tables(client, settings.dataset, [AUDIT, *logs])
     sources = [spec.source.table.partition(".")[0] for spec in models.values()]
-    tables.create_datasets(client, [settings.dataset, *sources])
+    tables.create_datasets(client, sources)
     tables.create_source_tables(client, models.values())
 
 

@@ -96,6 +96,7 @@ def test_the_continuous_check_runs_tests_then_checks() -> None:
 
 @pytest.mark.parametrize("target", ["demo", "test", "check", "local", "package", "bench"])
 def test_every_target_sets_up_first(target: str) -> None:
-    plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
+    command = ["make", "--no-print-directory", "-n", target]
+    plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
 
     assert plan.stdout.splitlines()[0] == "tools/setup.sh"

@@ -150,6 +150,13 @@ def test_the_source_table_is_typed_by_the_model_file(stack: Stack) -> None:
     assert table.time_partitioning.field == "departure"
 
 
+def test_the_systems_own_tables_are_there(stack: Stack) -> None:
+    client = connect_bigquery("local-project", stack.env["BIGQUERY_EMULATOR_HOST"])
+    names = {table.table_id for table in client.list_tables("local-project.retraining")}
+
+    assert names >= {"audit", "flights_requests", "bikes_requests"}
+
+
 def test_every_model_has_an_endpoint_that_logs(stack: Stack) -> None:
     logging = _endpoints(stack)["flights"]["predictRequestResponseLoggingConfig"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.status import Phase
+from local.stack.status import Phase, ServerStatus
 from tests.stack.supervising import ready, supervised, until
 
 ONE = [{"name": "one", "mode": "serve"}]
@@ -67,10 +67,8 @@ class TestRestarting:
     def test_each_end_is_counted_and_told_in_the_log(self, tmp_path: Path) -> None:
         with ready(tmp_path, ONE) as stack:
             for count in (1, 2):
-                pid = stack.answer("one")
-                os.kill(pid, signal.SIGKILL)
-                until(lambda count=count: stack.status.servers["one"].restarts == count)  # type: ignore[misc]
-                until(lambda pid=pid: stack.answer("one") != pid)  # type: ignore[misc]
+                os.kill(stack.answer("one"), signal.SIGKILL)
+                until(lambda count=count: _came_back(stack.status.servers["one"], count))  # type: ignore[misc]
             log = stack.layout.log("one").read_text()
 
         assert log.count("ended by itself with signal SIGKILL") == 2
@@ -83,6 +81,10 @@ class TestRestarting:
             until(lambda: stack.answer("one") != first)
 
             assert stack.left() == [stack.answer("one")]
+
+
+def _came_back(server: ServerStatus, times: int) -> bool:
+    return server.restarts == times and server.phase is Phase.READY
 
 
 class TestStopping:
