@@ -28,7 +28,7 @@ bench: setup
 setup:
 	@tools/setup.sh
 
-# Forget what the local stack stored and what was built; .venv stays.
+# Forget what the local stack stored and what was built; Python and .venv stay.
 clean: setup
 	@.venv/bin/retrain local down
-	@rm -rf .local build dist *.egg-info
+	@rm -rf .local out dist build/functions.zip
