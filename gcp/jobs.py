@@ -49,7 +49,7 @@ class VertexJobs:
             "filter": " AND ".join(f'labels.{key}="{value}"' for key, value in wanted.items()),
         }
         with translated(f"looking for {kind} jobs of run {run_id}"):
-            jobs = [_view(job) for job in search(request=request, timeout=CALL_SECONDS, retry=READS)]
+            jobs = [job_view(job) for job in search(request=request, timeout=CALL_SECONDS, retry=READS)]
         return sorted(
             (job for job in jobs if wanted.items() <= job.labels.items()),
             key=lambda job: (job.created, job.name),
@@ -61,20 +61,22 @@ class VertexJobs:
         with translated(f"launching {plan.display_name}"):
             if plan.kind == _TUNE:
                 tuning = tuning_job(plan, labels)
-                return _view(
+                return job_view(
                     self._client.create_hyperparameter_tuning_job(
                         parent=self._parent, hyperparameter_tuning_job=tuning, timeout=CALL_SECONDS
                     )
                 )
             job = custom_job(plan, labels)
-            return _view(self._client.create_custom_job(parent=self._parent, custom_job=job, timeout=CALL_SECONDS))
+            return job_view(
+                self._client.create_custom_job(parent=self._parent, custom_job=job, timeout=CALL_SECONDS)
+            )
 
     def view(self, name: str) -> JobView | None:
         """See Jobs."""
         client = self._client
         get = client.get_hyperparameter_tuning_job if _tunes(name) else client.get_custom_job
         with translated(f"looking at job {name}"), suppress(NotFound):
-            return _view(get(name=name, timeout=CALL_SECONDS, retry=READS))
+            return job_view(get(name=name, timeout=CALL_SECONDS, retry=READS))
         return None
 
     def cancel(self, name: str) -> None:
@@ -89,7 +91,8 @@ def _tunes(name: str) -> bool:
     return "/hyperparameterTuningJobs/" in name
 
 
-def _view(job: vertex.CustomJob | vertex.HyperparameterTuningJob) -> JobView:
+def job_view(job: vertex.CustomJob | vertex.HyperparameterTuningJob) -> JobView:
+    """The job in our words; what this version does not know is neither an error nor an end."""
     # The raw message gives states as numbers: a state newer than this client is a number, not an error.
     raw: Any = type(job).pb(job)
     created = moment(job.create_time)
