@@ -1,0 +1,69 @@
+"""``python -m trainer``: from frozen rows to a served graph, its reports, and a manifest that says it is all there.
+
+Exit codes: 0 done (or another job does the work), 1 try again, 2 permanent: the same job would fail again.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from retraining.modelspec import ModelSpec
+from trainer import fence, notify
+from trainer.arguments import Places, parse
+from trainer.data import check_features, read_dataset
+from trainer.errors import Unusable
+
+TRIAL_VALIDATION_ROWS = 50_000
+
+
+def log(text: str) -> None:
+    """One line for the job's log."""
+    print(text, flush=True)
+
+
+def work(args: Namespace, spec: ModelSpec, places: Places, folder: Path) -> None:
+    """Everything after the fence. Raises Unusable."""
+    limit = 2000 if args.develop else None
+    train = read_dataset(places.train, spec, folder / "train", limit)
+    validation = read_dataset(
+        places.validation, spec, folder / "eval", TRIAL_VALIDATION_ROWS if args.skip_full_eval else limit
+    )
+    check_features(train, spec)
+    log(f"{len(train)} training rows, {len(validation)} validation rows")
+
+    from trainer.export import export  # these two import TensorFlow, which takes seconds
+    from trainer.train import train_and_evaluate
+
+    fitted = train_and_evaluate(spec, train, validation, args, places.checkpoints, log)
+    log(f"{fitted.examples} examples in {fitted.seconds:.1f} s; best: {json.dumps(fitted.metrics)}")
+    if args.skip_full_eval:
+        log("a trial ends here: no test rows, no export")
+        return
+    test = read_dataset(places.test, spec, folder / "test", limit)
+    export(spec, args, places, fitted, train, validation, test, log)
+
+
+def main() -> int:
+    """Run the job; see the module's docstring for exit codes."""
+    try:
+        args, spec, places = parse()
+        if not fence.take(args.fence, args.nonce):
+            log("another job does the work of this run")
+            return 0
+        with tempfile.TemporaryDirectory() as folder:
+            work(args, spec, places, Path(folder))
+    except Unusable as error:
+        log(f"permanent: {error}")
+        return 2
+    notify.job_ended(args.notify_topic, args.run_id)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

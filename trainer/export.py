@@ -1,0 +1,69 @@
+"""After fitting: the served graph, the reports, golden rows, and the manifest last."""
+
+import json
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from retraining.modelspec import ModelSpec
+from retraining.reports import TrainingReport
+from trainer import storage
+from trainer.arguments import TUNABLE, Places
+from trainer.baseline import baseline
+from trainer.data import Rows
+from trainer.manifest import manifest
+from trainer.metrics import scores
+from trainer.predict import predict
+from trainer.train import Fitted
+
+GOLDEN_ROWS = 50
+
+
+def export(
+    spec: ModelSpec,
+    args: Namespace,
+    places: Places,
+    fitted: Fitted,
+    train: Rows,
+    validation: Rows,
+    test: Rows,
+    log: Callable[[str], None],
+) -> None:
+    """Write model/ and report/. The manifest is written last: where it is, everything is."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        tf.saved_model.save(fitted.served, str(model), signatures={"serving_default": fitted.served.serve})
+        storage.put_tree(model, places.model)
+        parameters = {name: str(getattr(args, name)) for name in sorted(TUNABLE)}
+        written = manifest(spec, args.run_id, args.data_digest, model, parameters, args.seed)
+    serve, task, classes = fitted.served.serve, spec.training.task, fitted.target.classes
+    measured = {f"test_{k}": v for k, v in scores(task, predict(serve, test), test.label, classes).items()}
+    log(f"on {len(test)} test rows: {json.dumps(measured)}")
+    report = TrainingReport(
+        run_id=args.run_id,
+        rows=len(train),
+        examples=fitted.examples,
+        seconds=fitted.seconds,
+        metrics=fitted.metrics | measured,
+        parameters=parameters,
+        resumed_from_epoch=fitted.resumed_from,
+    )
+    reference = baseline(spec, args.run_id, train, predict(serve, validation), classes)
+    golden = validation.take(np.arange(min(GOLDEN_ROWS, len(validation))))
+    answers = {"features": _plain(golden), "answers": predict(serve, golden).tolist()}
+    storage.write(f"{places.report}/training.json", report.to_json().encode())
+    storage.write(f"{places.report}/baseline.json", reference.to_json().encode())
+    storage.write(f"{places.report}/golden.json", json.dumps(answers).encode())
+    storage.write(f"{places.report}/manifest.json", written.to_json().encode())
+
+
+def _plain(rows: Rows) -> dict[str, list[object]]:
+    """Columns as JSON holds them: null is missing."""
+    return {
+        name: [None if isinstance(v, float) and np.isnan(v) else v for v in column.tolist()]
+        for name, column in rows.features.items()
+    }

@@ -1,0 +1,97 @@
+"""Files that may lie in Cloud Storage (``gs://bucket/path``) or in a folder: read, write, create once.
+
+``STORAGE_EMULATOR_HOST`` leads the client to a local server; Google's own library honours it.
+"""
+
+import fnmatch
+from functools import cache
+from glob import glob
+from pathlib import Path
+
+from google.api_core.exceptions import PreconditionFailed
+from google.cloud import storage
+
+
+@cache
+def _client() -> storage.Client:
+    return storage.Client()
+
+
+def _blob(uri: str) -> storage.Blob:
+    return storage.Blob.from_uri(uri, client=_client())
+
+
+def remote(uri: str) -> bool:
+    """Whether the file lies in Cloud Storage."""
+    return uri.startswith("gs://")
+
+
+def read(uri: str) -> bytes | None:
+    """The file's content, or None."""
+    if not remote(uri):
+        path = Path(uri)
+        return path.read_bytes() if path.is_file() else None
+    blob = _blob(uri)
+    return bytes(blob.download_as_bytes()) if blob.exists() else None
+
+
+def write(uri: str, body: bytes) -> None:
+    """Write the file, whatever was there."""
+    if remote(uri):
+        _blob(uri).upload_from_string(body, content_type="application/octet-stream")
+        return
+    path = Path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+
+
+def create(uri: str, body: bytes) -> bool:
+    """Write the file unless there is one; False when there is."""
+    if remote(uri):
+        try:
+            _blob(uri).upload_from_string(body, if_generation_match=0)
+        except PreconditionFailed:
+            return False
+        return True
+    path = Path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as file:
+            file.write(body)
+    except FileExistsError:
+        return False
+    return True
+
+
+def fetch(pattern: str, folder: Path) -> list[Path]:
+    """Local copies of the files that match ``pattern`` (``*`` in the last part), sorted by name."""
+    if not remote(pattern):
+        return [Path(path) for path in sorted(glob(pattern))]  # noqa: PTH207 - the pattern may be absolute
+    bucket, _, path = pattern.removeprefix("gs://").partition("/")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for blob in _client().list_blobs(bucket, prefix=path.split("*", 1)[0]):
+        if fnmatch.fnmatch(blob.name, path):
+            local = folder / blob.name.rsplit("/", 1)[-1]
+            blob.download_to_filename(local)
+            found.append(local)
+    return sorted(found)
+
+
+def fetch_tree(uri: str, folder: Path) -> Path:
+    """A local copy of everything below ``uri``; a local folder is given as it is."""
+    if not remote(uri):
+        return Path(uri)
+    bucket, _, prefix = uri.rstrip("/").removeprefix("gs://").partition("/")
+    for blob in _client().list_blobs(bucket, prefix=prefix + "/"):
+        local = folder / blob.name.removeprefix(prefix + "/")
+        local.parent.mkdir(parents=True, exist_ok=True)
+        blob.download_to_filename(local)
+    return folder
+
+
+def put_tree(folder: Path, uri: str) -> None:
+    """Write everything below ``folder`` to below ``uri``."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            write(f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}", path.read_bytes())
