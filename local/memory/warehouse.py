@@ -5,6 +5,7 @@ from datetime import datetime
 
 from retraining.errors import Refused
 from retraining.modelspec import ModelSpec
+from retraining.names import short_hash
 from retraining.views import ArmCounts, DataCounts, SnapshotView, Watermark
 
 
@@ -45,7 +46,7 @@ class MemoryWarehouse:
                     rows={"train": train, "eval": len(rows) - train - test, "test": test},
                     first=rows[0] if rows else None,
                     last=rows[-1] if rows else None,
-                    digest=f"{len(rows)}-{hash(tuple(rows)) & 0xFFFFFFFF:08x}",
+                    digest=short_hash(" ".join(at.isoformat() for at in rows)),
                 )
             return self.snapshots[run_id]
 
