@@ -7,20 +7,19 @@ from typing import Any
 from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
-from google.cloud import bigquery
 from requests.exceptions import RequestException
 
 from local.servers.vertex.request_log import Row
 
 _TIMEOUT_S = 10.0
-_SCHEMA = [
-    bigquery.SchemaField("endpoint", "STRING"),
-    bigquery.SchemaField("deployed_model_id", "STRING"),
-    bigquery.SchemaField("logging_time", "TIMESTAMP"),
-    bigquery.SchemaField("request_id", "NUMERIC"),
-    bigquery.SchemaField("request_payload", "STRING", "REPEATED"),
-    bigquery.SchemaField("response_payload", "STRING", "REPEATED"),
-]
+_FIELDS = (
+    ("endpoint", "STRING", "NULLABLE"),
+    ("deployed_model_id", "STRING", "NULLABLE"),
+    ("logging_time", "TIMESTAMP", "NULLABLE"),
+    ("request_id", "NUMERIC", "NULLABLE"),
+    ("request_payload", "STRING", "REPEATED"),
+    ("response_payload", "STRING", "REPEATED"),
+)
 
 
 class BigQuerySink:
@@ -46,12 +45,18 @@ class BigQuerySink:
         return len({error["index"] for error in errors})
 
     def _create(self, table: str) -> None:
+        from google.cloud import bigquery
+
+        schema = [bigquery.SchemaField(name, kind, mode) for name, kind, mode in _FIELDS]
         client = self._connect(table)
         client.create_dataset(table.rpartition(".")[0], exists_ok=True, retry=None, timeout=_TIMEOUT_S)
-        client.create_table(bigquery.Table(table, _SCHEMA), exists_ok=True, retry=None, timeout=_TIMEOUT_S)
+        client.create_table(bigquery.Table(table, schema), exists_ok=True, retry=None, timeout=_TIMEOUT_S)
 
     def _connect(self, table: str) -> Any:
         if self._client is None:
+            # Here, because it takes a second with pandas, and most servers start without a log.
+            from google.cloud import bigquery
+
             local = bool(os.environ.get("BIGQUERY_EMULATOR_HOST"))
             credentials = AnonymousCredentials() if local else None  # type: ignore[no-untyped-call]
             self._client = bigquery.Client(project=table.partition(".")[0], credentials=credentials)

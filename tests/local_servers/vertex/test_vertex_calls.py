@@ -11,7 +11,7 @@ import requests
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 from google.longrunning import operations_pb2
-from vertexkit import IMAGES, PARENT, PROJECT, REGION, Clients, Rows, deployed, python_job
+from vertexkit import IMAGES, PARENT, PROJECT, REGION, Clients, Rows, deployed, finish, python_job
 
 from local.servers.vertex import Config, VertexServer
 
@@ -98,7 +98,7 @@ class TestLists:
         pages = [[e.name for e in page.endpoints] for page in both.endpoints.list_endpoints(request=request).pages]
         names = list(chain.from_iterable(pages))
         for name in names:
-            both.endpoints.delete_endpoint(name=name).result(timeout=10)
+            finish(both.endpoints.delete_endpoint(name=name))
 
         assert [len(page) for page in pages] == [2, 2, 1]
         assert len(set(names)) == 5

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
-from vertexkit import MODEL_IMAGE, PARENT, Clients, deployed
+from vertexkit import MODEL_IMAGE, PARENT, Clients, deployed, finish
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ class TestResources:
 
     def test_a_chosen_id_is_the_name(self, clients: Clients) -> None:
         request = {"parent": PARENT, "endpoint": {"display_name": "e"}, "endpoint_id": "chosen-id"}
-        created = clients.endpoints.create_endpoint(request=request).result(timeout=10)
+        created = finish(clients.endpoints.create_endpoint(request=request))
 
         assert created.name == f"{PARENT}/endpoints/chosen-id"
         with pytest.raises(exceptions.AlreadyExists):
@@ -64,7 +64,7 @@ class TestResources:
 
     def test_an_empty_endpoint_is_deleted(self, both: Clients) -> None:
         name = both.endpoint()
-        both.endpoints.delete_endpoint(name=name).result(timeout=10)
+        finish(both.endpoints.delete_endpoint(name=name))
 
         with pytest.raises(exceptions.NotFound):
             _get(both, name)
@@ -79,7 +79,7 @@ class TestUpdate:
         seen.add(_get(clients, live[0]).etag)
         second = clients.deploy(live[0], model)
         seen.add(_get(clients, live[0]).etag)
-        clients.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=second).result(timeout=10)
+        finish(clients.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=second))
         seen.add(_get(clients, live[0]).etag)
 
         assert len(seen) == 4
@@ -172,7 +172,7 @@ class TestDeploy:
 
         with pytest.raises(exceptions.AlreadyExists):
             clients.endpoints.deploy_model(endpoint=endpoint, deployed_model=deployed(model, id="5"))
-        operation.result(timeout=20)
+        finish(operation)
 
     def test_a_deployed_model_keeps_the_version_it_was_deployed_with(self, clients: Clients) -> None:
         name = clients.model(version_aliases=["champion"]).model
@@ -187,7 +187,7 @@ class TestDeploy:
         name, endpoint = clients.model().model, clients.endpoint()
         first = clients.deploy(endpoint, name)
         refs = clients.models.get_model(name=name).deployed_models
-        clients.endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=first).result(timeout=10)
+        finish(clients.endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=first))
 
         assert [(ref.endpoint, ref.deployed_model_id) for ref in refs] == [(endpoint, first)]
         assert not clients.models.get_model(name=name).deployed_models
@@ -196,7 +196,7 @@ class TestDeploy:
         operation = clients.endpoints.deploy_model(endpoint=clients.endpoint(), deployed_model=deployed(model))
 
         assert not operation.operation.done
-        assert operation.result(timeout=20).deployed_model.id
+        assert finish(operation).deployed_model.id
 
     def test_a_server_that_exits_fails_the_operation_and_leaves_the_endpoint(self, both: Clients) -> None:
         container = {"image_uri": MODEL_IMAGE, "args": ["--broken"]}
@@ -248,11 +248,13 @@ class TestMutate:
             "min_replica_count": 1,
             "max_replica_count": 3,
         }
-        both.endpoints.mutate_deployed_model(
-            endpoint=live[0],
-            deployed_model={"id": live[1], "dedicated_resources": machine},
-            update_mask={"paths": ["dedicated_resources"]},
-        ).result(timeout=10)
+        finish(
+            both.endpoints.mutate_deployed_model(
+                endpoint=live[0],
+                deployed_model={"id": live[1], "dedicated_resources": machine},
+                update_mask={"paths": ["dedicated_resources"]},
+            )
+        )
 
         assert _get(both, live[0]).deployed_models[0].dedicated_resources.max_replica_count == 3
 
@@ -274,9 +276,9 @@ class TestUndeploy:
         self, both: Clients, live: tuple[str, str], model: str
     ) -> None:
         second = both.deploy(live[0], model)
-        both.endpoints.undeploy_model(
-            endpoint=live[0], deployed_model_id=live[1], traffic_split={second: 100}
-        ).result(timeout=10)
+        finish(
+            both.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=live[1], traffic_split={second: 100})
+        )
 
         assert dict(_get(both, live[0]).traffic_split) == {second: 100}
 
@@ -284,14 +286,14 @@ class TestUndeploy:
         self, clients: Clients, live: tuple[str, str], model: str
     ) -> None:
         second = clients.deploy(live[0], model)
-        clients.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=second).result(timeout=10)
+        finish(clients.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=second))
 
         found = _get(clients, live[0])
         assert [d.id for d in found.deployed_models] == [live[1]]
         assert dict(found.traffic_split) == {live[1]: 100}
 
     def test_the_last_model_may_leave_with_its_traffic(self, clients: Clients, live: tuple[str, str]) -> None:
-        clients.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=live[1]).result(timeout=10)
+        finish(clients.endpoints.undeploy_model(endpoint=live[0], deployed_model_id=live[1]))
 
         assert dict(_get(clients, live[0]).traffic_split) == {}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
-from vertexkit import PARENT, PYTHON_IMAGE, Clients, python_job, until
+from vertexkit import PARENT, PYTHON_IMAGE, Clients, finish, python_job, until
 
 State = v1.JobState
 _PRINT_ENV = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -135,7 +135,7 @@ class TestCancelAndDelete:
 
     def test_a_deleted_job_is_gone(self, both: Clients) -> None:
         job = both.run(python_job("pass"))
-        both.jobs.delete_custom_job(name=job.name).result(timeout=10)
+        finish(both.jobs.delete_custom_job(name=job.name))
 
         with pytest.raises(exceptions.NotFound):
             both.jobs.get_custom_job(name=job.name)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
-from vertexkit import MODEL_IMAGE, PARENT, Clients
+from vertexkit import MODEL_IMAGE, PARENT, Clients, finish
 
 
 def _aliases(clients: Clients, name: str) -> dict[str, list[str]]:
@@ -28,7 +28,7 @@ class TestVersions:
         name = clients.model().model
         clients.model(parent_model=name)
         clients.model(parent_model=name)
-        clients.models.delete_model_version(name=f"{name}@2").result(timeout=10)
+        finish(clients.models.delete_model_version(name=f"{name}@2"))
 
         assert clients.model(parent_model=name).model_version_id == "4"
 
@@ -67,7 +67,7 @@ class TestVersions:
             "model_id": "chosen",
             "model": {"display_name": "m", "container_spec": container},
         }
-        uploaded = clients.models.upload_model(request=request).result(timeout=10)
+        uploaded = finish(clients.models.upload_model(request=request))
 
         assert uploaded.model == f"{PARENT}/models/chosen"
         with pytest.raises(exceptions.AlreadyExists):

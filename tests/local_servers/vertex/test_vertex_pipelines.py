@@ -8,7 +8,7 @@ from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 from google.cloud.aiplatform import training_jobs
 from google.protobuf import json_format, struct_pb2
-from vertexkit import MODEL_IMAGE, PARENT, PYTHON_IMAGE, Clients, python_pool, until
+from vertexkit import MODEL_IMAGE, PARENT, PYTHON_IMAGE, Clients, finish, python_pool, until
 
 State = v1.PipelineState
 ENDED = {State.PIPELINE_STATE_SUCCEEDED, State.PIPELINE_STATE_FAILED, State.PIPELINE_STATE_CANCELLED}
@@ -63,7 +63,7 @@ def dataset(clients: Clients, bucket: Any, name: str, text: str) -> str:
         "metadata_schema_uri": TABLES,
         "metadata": value({"inputConfig": {"gcsSource": {"uri": [f"gs://stage/{name}.csv"]}}}),
     }
-    created = clients.datasets.create_dataset(parent=PARENT, dataset=wanted).result(timeout=10)
+    created = finish(clients.datasets.create_dataset(parent=PARENT, dataset=wanted))
     return str(created.name.rpartition("/")[2])
 
 

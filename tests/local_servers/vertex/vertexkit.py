@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.api_core.future.polling import DEFAULT_POLLING
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1 as v1
 
@@ -93,19 +94,24 @@ class Clients:
             "artifact_uri": "gs://stage/model",
         } | fields
         request = {"parent": PARENT, "model": model, "parent_model": parent_model}
-        return self.models.upload_model(request=request).result(timeout=10)
+        return finish(self.models.upload_model(request=request))
 
     def endpoint(self, **fields: Any) -> str:
         """Create an endpoint; its resource name."""
         created = self.endpoints.create_endpoint(parent=PARENT, endpoint={"display_name": "e"} | fields)
-        return str(created.result(timeout=10).name)
+        return str(finish(created).name)
 
     def deploy(self, endpoint: str, model: str, split: dict[str, int] | None = None, **fields: Any) -> str:
         """Deploy a model and wait; the DeployedModel's id."""
         operation = self.endpoints.deploy_model(
             endpoint=endpoint, deployed_model=deployed(model, **fields), traffic_split=split or {}
         )
-        return str(operation.result(timeout=20).deployed_model.id)
+        return str(finish(operation).deployed_model.id)
+
+
+def finish(operation: Any) -> Any:
+    """Wait for a long-running operation, looking more often than the client does by itself; its response."""
+    return operation.result(polling=DEFAULT_POLLING.with_delay(0.03, 0.1).with_timeout(20))
 
 
 def deployed(model: str, **fields: Any) -> dict[str, Any]:
