@@ -39,11 +39,19 @@ class Envelope:
                 return base64.b64decode(self.data[: _PREVIEW * 2], validate=False)[:_PREVIEW]
             except (binascii.Error, ValueError):
                 return self.data[:_PREVIEW].encode(errors="replace")
-        return b"" if self.data is None else repr(self.data)[:_PREVIEW].encode(errors="replace")
+        return b"" if self.data is None else shown(self.data)[:_PREVIEW].encode(errors="replace")
 
     def identity(self) -> bytes:
         """Bytes that are the same for the same content."""
-        return repr((self.data, self.attributes)).encode(errors="replace")
+        return shown((self.data, self.attributes)).encode(errors="replace")
+
+
+def shown(value: object) -> str:
+    """Any value as text; one that is nested too deeply for that, by its type."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return f"<{type(value).__name__}, nested too deeply>"
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,7 @@ class Message:
 
 def unwrap(event: CloudEvent, now: Clock) -> Envelope:
     """Find the message in ``event``. Never fails: what cannot be found stays empty or as it came."""
-    told = event.get_attributes() if hasattr(event, "get_attributes") else {}
-    event_id, at = str(event.get("id") or told.get("id", "")), moment(event.get("time"))
+    event_id, at = str(event.get("id") or "")[:128], moment(event.get("time"))
     data = event.get_data()
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         message = data["message"]

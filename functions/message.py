@@ -63,9 +63,12 @@ def receive(event: CloudEvent, entry: Entry, world: World) -> None:
 def _refuse(world: World, entry: Entry, envelope: Envelope, error: Exception, told: dict[str, str]) -> None:
     """Put the message aside and acknowledge it."""
     path = put_aside(world, entry.name, envelope, error)
-    log("ERROR", f"message put aside: {error}", error=type(error).__name__, quarantine=path, **told)
+    # What a defect says may quote the body; a refusal is worded here and quotes at most some characters.
+    reason = (
+        str(error)[:500] if isinstance(error, BadMessage) else f"defect in {entry.name}: {type(error).__name__}"
+    )
+    log("ERROR", f"message put aside: {reason}", error=type(error).__name__, quarantine=path, **told)
     now = world.intake.now()
-    reason = str(error)[:500]
     record_event(world.intake.store, now, "message put aside", "", reason=reason, entry=entry.name, path=path)
 
 

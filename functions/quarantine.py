@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 
-from functions.envelope import Envelope
+from functions.envelope import Envelope, shown
 from functions.world import World
 from retraining import names
 from retraining.errors import Exists, Temporary
@@ -26,7 +26,7 @@ def put_aside(world: World, entry: str, envelope: Envelope, error: Exception) ->
         "at": world.intake.now().isoformat(),
         "sha256": hashlib.sha256(content).hexdigest(),
         "body": envelope.preview().decode(errors="replace"),
-        "attributes": repr(envelope.attributes)[:1024],
+        "attributes": shown(envelope.attributes)[:1024],
     }
     try:
         with contextlib.suppress(Exists):
