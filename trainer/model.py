@@ -64,7 +64,7 @@ class Served(tf.Module):
         raw = self.model([numbers, ids])
         if self._task == "binary":
             return {"score": tf.sigmoid(raw[:, 0])}
-        if self._task == "multiclass":
+        if self.classes is not None:
             scores = tf.nn.softmax(raw)
             return {"scores": scores, "classes": tf.tile(self.classes[tf.newaxis], [tf.shape(scores)[0], 1])}
         return {"value": raw[:, 0] * self._target.spread + self._target.mean}
