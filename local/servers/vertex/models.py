@@ -56,8 +56,10 @@ class Models:
     def version(self, name: str) -> Any:
         """The version that ``MODEL``, ``MODEL@NUMBER`` or ``MODEL@ALIAS`` means. Raises NOT_FOUND."""
         base, _, wanted = name.partition("@")
+        if wanted.isdigit():
+            return self._store.get(f"{base}@{wanted}", _KIND)
         for model in self.versions(base):
-            if model.version_id == wanted or (wanted or aliases.DEFAULT) in model.version_aliases:
+            if (wanted or aliases.DEFAULT) in model.version_aliases:
                 return model
         raise not_found(f"The Model {name!r} was not found.")
 

@@ -103,7 +103,7 @@ class Operations:
             self._changed.notify_all()
 
     def _list(self, request: Any) -> Any:
-        found = [operation for _, operation in self._store.under(request.name, "operations")]
+        found = [operation for _, operation in self._store.under(f"{request.name}/", "operations")]
         return page(found, request, operations_pb2.ListOperationsResponse())
 
     def _delete(self, request: Any) -> Any:

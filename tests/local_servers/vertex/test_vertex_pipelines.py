@@ -212,7 +212,7 @@ class TestHighLevel:
             test_fraction_split=0.0,
         )
 
-        assert rows.column_names == ["x", "y"]
+        assert sorted(rows.column_names) == ["x", "y"]
         text = bucket.blob("contained/model/model.txt").download_as_text()
         assert (model.uri, text.splitlines()[0]) == ("gs://stage/contained/model", "TRAINING x,y 1,2 3,4")
 
