@@ -1,0 +1,150 @@
+"""What the cells of a model's counts mean, read from the baseline that the trainer wrote.
+
+The score (or the predicted class) is one more feature, under the name PREDICTION: it moves when the inputs that matter
+move.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from monitoring.counts import Counts
+from retraining.modelspec import ModelSpec
+from retraining.reports import Baseline, FeatureBaseline
+
+PREDICTION = "(prediction)"  # no column may be called so
+
+_WORDS = {"1": "true", "1.0": "true", "0": "false", "0.0": "false"}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One feature: into which cells its values fall, and how the training rows fell."""
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    training: Counts
+    edges: tuple[float, ...] = ()  # numeric: cell i holds edges[i-1] <= x < edges[i]
+    categories: tuple[str, ...] = ()  # categorical: cell i holds categories[i], the last cell all others
+    values: tuple[float, ...] = ()  # numeric with few distinct values: all of them
+    low: float | None = None
+    high: float | None = None
+    importance: float = 1.0
+
+    @property
+    def cells(self) -> int:
+        """How many cells its counts have."""
+        return len(self.edges) + 1 if self.kind == "numeric" else len(self.categories) + 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether the baseline lists every value its rows had, so that any other one is new."""
+        return bool(self.values) if self.kind == "numeric" else self.training.cells[-1] == 0
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """All features of one model, and the run whose training rows they describe."""
+
+    baseline_id: str
+    features: dict[str, Definition]
+
+    def training(self) -> dict[str, Counts]:
+        """The training rows as counts."""
+        return {name: definition.training for name, definition in self.features.items()}
+
+
+def definitions(spec: ModelSpec, baseline: Baseline) -> Definitions:
+    """The cells of every feature that the model file and the baseline share, and of the prediction."""
+    found = {
+        name: define(name, baseline.features[name], spec.features[name].importance, feature.type == "boolean")
+        for name, feature in spec.features.items()
+        if name in baseline.features
+    }
+    found[PREDICTION] = define(PREDICTION, baseline.prediction)
+    return Definitions(baseline.baseline_id, found)
+
+
+def define(name: str, found: FeatureBaseline, importance: float = 1.0, boolean: bool = False) -> Definition:
+    """The cells of one feature."""
+    categories = tuple(truth(value) if boolean else value for value in found.categories)
+    return Definition(
+        name=name,
+        kind=found.kind,
+        training=_training(found),
+        edges=found.edges,
+        categories=categories,
+        values=tuple(float(value) for value in found.values),
+        low=found.low,
+        high=found.high,
+        importance=importance,
+    )
+
+
+def truth(value: str) -> str:
+    """A boolean as the log shows it: ``true`` or ``false``, however it was written."""
+    return _WORDS.get(value.lower(), value.lower())
+
+
+def _training(found: FeatureBaseline) -> Counts:
+    """The baseline's rows as counts. A row counts as new when no *other* baseline row has its value or lies beyond
+    it: that is how often a fresh row of the same kind will be new."""
+    alone = 0
+    if found.kind == "categorical" and found.counts and found.counts[-1] == 0:
+        alone = sum(1 for count in found.counts if count == 1)
+    ends = 1 if found.kind == "numeric" and found.n > found.n_null and not found.values else 0
+    return Counts(
+        n=found.n,
+        n_null=found.n_null,
+        n_unparseable=0,
+        n_unseen=alone,
+        n_low=ends,
+        n_high=ends,
+        cells=found.counts or (0,),
+        sum=found.sum,
+        sum_sq=found.sum_sq,
+    )
+
+
+def cells_json(found: Definitions) -> tuple[str, str]:
+    """Features and categories as the JSON parameters of the counting statement."""
+    features, categories = [], []
+    for place, one in enumerate(found.features.values()):
+        features.append(
+            {
+                "place": place,
+                "name": one.name,
+                "kind": one.kind,
+                "cells": one.cells,
+                "edges": one.edges,
+                "values": one.values,
+                "complete": one.complete,
+                "low": one.low if not one.values else None,
+                "high": one.high if not one.values else None,
+            }
+        )
+        categories += [{"place": place, "value": value, "cell": cell} for cell, value in enumerate(one.categories)]
+    return json.dumps(features), json.dumps(categories)
+
+
+def definitions_json(found: Definitions) -> str:
+    """What the cells mean, and the training rows in each, as the JSON parameter of the defining statement."""
+    return json.dumps(
+        [
+            {
+                "name": one.name,
+                "definition": {
+                    "kind": one.kind,
+                    "edges": one.edges,
+                    "categories": one.categories,
+                    "values": one.values,
+                    "low": one.low,
+                    "high": one.high,
+                    "rows": one.training.n,
+                    "nulls": one.training.n_null,
+                    "counts": one.training.cells,
+                },
+            }
+            for one in found.features.values()
+        ]
+    )
