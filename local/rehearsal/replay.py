@@ -14,6 +14,11 @@ from retraining.modelspec import ModelSpec
 LOAD_DAYS = frozenset({0, 3})  # labels are loaded on Mondays and Thursdays
 
 
+def midnight(moment: datetime) -> datetime:
+    """The day of ``moment``."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 @dataclass
 class Progress:
     """How far the replay is."""
@@ -43,7 +48,7 @@ class Replay:
     def run(self, until: datetime = END) -> None:
         """Play from March to ``until``. Labels of a day are loaded on the next loading day after their delay."""
         loaded = START
-        today = START
+        today = max(START, midnight(self.pacer.now()))
         while today < until and not self.stopped():
             self.progress.day = today
             self.pacer.wait_for(today)

@@ -55,6 +55,7 @@ class Deployment:
         """The variables of Vertex AI's serving contract."""
         project, _ = split_parent(self.endpoint)
         env = {
+            "HOST": "127.0.0.1",  # where a server that has the choice should listen
             "AIP_HTTP_PORT": str(port),
             "AIP_HEALTH_ROUTE": self.health_route,
             "AIP_PREDICT_ROUTE": self.predict_route,
