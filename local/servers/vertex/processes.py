@@ -15,6 +15,8 @@ from local.servers.vertex.guard import Guard
 
 _GRACE_S = 5.0
 _TAIL_LINES = 15
+# The command begins when the guard knows its group; if the server dies before, the shell reads nothing and leaves.
+_WAIT_FOR_WORD = 'read -r _ && exec "$@" </dev/null'
 
 
 class Process:
@@ -26,14 +28,18 @@ class Process:
         self._guard = guard
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                list(argv),
+                ["/bin/sh", "-c", _WAIT_FOR_WORD, "sh", *argv],
                 env=dict(env),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         guard.watch(self._process.pid)
+        if self._process.stdin is not None:
+            # It may have been killed already, and then waits for nothing.
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as word:
+                word.write(b"go\n")
 
     def poll(self) -> int | None:
         """The exit status, or None while it runs."""
