@@ -14,6 +14,7 @@ from retraining.reports import Baseline, FeatureBaseline
 
 PREDICTION = "(prediction)"  # no column may be called so
 
+_ROUNDING = 1.2e-7  # the trainer reads 32-bit numbers, the log has 64 bits: relative room at edges and ends
 _WORDS = {"1": "true", "1.0": "true", "0": "false", "0.0": "false"}
 
 
@@ -72,13 +73,18 @@ def define(name: str, found: FeatureBaseline, importance: float = 1.0, boolean: 
         name=name,
         kind=found.kind,
         training=_training(found),
-        edges=found.edges,
+        edges=tuple(_below(edge) for edge in found.edges),
         categories=categories,
         values=tuple(float(value) for value in found.values),
-        low=found.low,
-        high=found.high,
+        low=None if found.low is None else _below(found.low),
+        high=None if found.high is None else -_below(-found.high),
         importance=importance,
     )
+
+
+def _below(value: float) -> float:
+    """The value with room for rounding, so that a number logged in full stays on the same side of it."""
+    return value - _ROUNDING * abs(value)
 
 
 def truth(value: str) -> str:

@@ -92,7 +92,11 @@ USING (
       IF(IS_NAN(x) OR IS_INF(x), NULL, x) AS x,
       CASE
         WHEN NOT number.is_complete OR number.is_broken OR number.text IS NULL THEN FALSE
-        WHEN number.is_numeric THEN NOT (x IN UNNEST(number.known_values) OR IS_NAN(x) OR IS_INF(x))
+        WHEN number.is_numeric THEN NOT (
+          IS_NAN(x) OR IS_INF(x)
+          -- The training rows were read as 32-bit numbers.
+          OR EXISTS (SELECT 1 FROM UNNEST(number.known_values) AS known WHERE ABS(x - known) <= 1.2e-7 * ABS(known))
+        )
         ELSE category.cell IS NULL
       END AS is_unseen,
       COALESCE(x < number.low, FALSE) AND NOT IS_INF(x) AS is_low,

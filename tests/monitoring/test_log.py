@@ -183,11 +183,11 @@ def test_cells_are_explained_once(log: DriftLog, statements: DriftStatements) ->
     log.define(subject)
     log.define(subject)
     found = statements.rows(
-        "SELECT feature, JSON_VALUE(definition, '$.edges[1]') AS edge FROM retraining.drift_baseline "
+        "SELECT feature, JSON_VALUE(definition, '$.edges[0]') AS edge FROM retraining.drift_baseline "
         "WHERE model = 'defined' ORDER BY feature",
         {},
         "look",
     )
 
-    assert [(row["feature"], row["edge"]) for row in found if row["feature"] == "delay"] == [("delay", "10.0")]
+    assert [(row["feature"], row["edge"]) for row in found if row["feature"] == "delay"] == [("delay", "0.0")]
     assert len(found) == 5

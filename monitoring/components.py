@@ -1,0 +1,151 @@
+"""The parts of a feature that can move, each as small vectors of counts that two windows can be compared by.
+
+location, scale: where the numbers lie and how far they spread, by their ranks. shape: the shares of all cells. missing:
+no readable value. unseen: values that the baseline did not have; where the baseline does not list all its values, the
+share of the ones it pooled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from operator import mul
+
+from monitoring.baseline import Definition
+from monitoring.counts import Counts
+from monitoring.tails import normal_density, normal_quantile
+
+SHARES = ("missing", "unseen")
+NUMERIC = ("location", "scale", "shape", *SHARES)
+CATEGORICAL = ("shape", *SHARES)
+MIN_EXPECTED = 5.0  # rows that a cell of the shape must be expected to hold; smaller ones are pooled
+
+
+def components(definition: Definition) -> tuple[str, ...]:
+    """Which parts of this feature are judged."""
+    return NUMERIC if definition.kind == "numeric" else CATEGORICAL
+
+
+def vector(definition: Definition, counts: Counts, component: str) -> tuple[int, ...]:
+    """Disjoint rows that ``component`` compares: all cells, or (those that have it, the others)."""
+    if component == "missing":
+        without = counts.n_null + counts.n_unparseable
+        return without, counts.n - without
+    if component == "unseen":
+        new = counts.new if definition.kind == "numeric" or definition.complete else counts.cells[-1]
+        return new, max(0, counts.valid - new)
+    return counts.cells
+
+
+def settled(definition: Definition) -> tuple[bool, ...]:
+    """Which listed categories were surely among the most frequent, and not by luck of the training rows.
+
+    The baseline lists the categories that happened to be frequent there, so those near the end of the list are
+    counted too high. They are judged together with the unlisted ones when the training rows are the reference.
+    """
+    counts = definition.training.cells
+    if definition.kind == "numeric" or definition.complete or len(counts) < 2:
+        return (True,) * len(counts)
+    least = min(counts[:-1])
+    return (*(count > least + 3 * sqrt(least) for count in counts[:-1]), True)
+
+
+def pool_unsettled(counts: Counts, keep: Sequence[bool]) -> Counts:
+    """The counts with every category that is not kept moved to the unlisted ones."""
+    if all(keep):
+        return counts
+    listed = [count for count, kept in zip(counts.cells, keep, strict=True) if kept]
+    listed[-1] += sum(count for count, kept in zip(counts.cells, keep, strict=True) if not kept)
+    return Counts(
+        counts.n, counts.n_null, counts.n_unparseable, counts.n_unseen, counts.n_low, counts.n_high, tuple(listed)
+    )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A number per cell that tells how far right (location) or how far out (scale) the cell lies."""
+
+    values: tuple[float, ...]
+
+    def mean(self, cells: Sequence[int]) -> float:
+        """The mean score of the rows in ``cells``; 0 without rows."""
+        total = sum(cells)
+        return sum(map(mul, cells, self.values)) / total if total else 0.0
+
+    def variance(self, cells: Sequence[int]) -> float:
+        """The variance of the score over the rows in ``cells``."""
+        total = sum(cells)
+        if not total:
+            return 0.0
+        mean = self.mean(cells)
+        return max(0.0, sum(n * s * s for n, s in zip(cells, self.values, strict=True)) / total - mean * mean)
+
+
+SHARE = Scores((1.0, 0.0))
+
+
+def scores(component: str, cells: Sequence[int]) -> Scores:
+    """The scores of a component of one degree of freedom; ``cells`` are the rows whose ranks are used."""
+    if component in SHARES:
+        return SHARE
+    location = _normal_scores(cells)
+    if component == "location":
+        return Scores(location)
+    return Scores(tuple(s * s for s in location))
+
+
+def _normal_scores(cells: Sequence[int]) -> tuple[float, ...]:
+    """The mean of a standard normal variable over each cell's slice of the ranks."""
+    total = max(1, sum(cells))
+    edge = 1 / (2 * total + 2)
+    found, below, density_below = [], 0, 0.0
+    for count in cells:
+        above = below + count
+        density = normal_density(normal_quantile(above / total)) if 0 < above < total else 0.0
+        if count:
+            found.append((density_below - density) * total / count)
+        else:
+            found.append(normal_quantile(min(1 - edge, max(edge, below / total))))
+        below, density_below = above, density
+    return tuple(found)
+
+
+def pools(kind: str, cells: Sequence[int], rows: int) -> tuple[int, ...]:
+    """To which pool each cell belongs, so that every pool is expected to hold at least MIN_EXPECTED of ``rows`` rows
+    spread like ``cells``. Neighbours are pooled for numbers, the smallest for categories."""
+    total = max(1, sum(cells))
+    need = MIN_EXPECTED * total / max(1, min(rows, total))
+    return _neighbours(cells, need) if kind == "numeric" else _smallest(cells, need)
+
+
+def _neighbours(cells: Sequence[int], need: float) -> tuple[int, ...]:
+    found, pool, held = [], 0, 0
+    for count in cells:
+        if held >= need:
+            pool, held = pool + 1, 0
+        found.append(pool)
+        held += count
+    if held < need and pool:  # the last one joins its neighbour
+        found = [min(one, pool - 1) for one in found]
+    return tuple(found)
+
+
+def _smallest(cells: Sequence[int], need: float) -> tuple[int, ...]:
+    small = [count < need for count in cells]
+    rest = sum(count for count, is_small in zip(cells, small, strict=True) if is_small)
+    if 0 < rest < need and not all(small):
+        large = [(count, place) for place, count in enumerate(cells) if not small[place]]
+        small[min(large)[1]] = True
+    found, pool = [], 0
+    for is_small in small:
+        pool += not is_small
+        found.append(0 if is_small else pool)
+    used = sorted(set(found))
+    return tuple(used.index(one) for one in found)
+
+
+def pooled(cells: Sequence[int], into: Sequence[int]) -> list[int]:
+    """The rows of each pool."""
+    found = [0] * (max(into) + 1)
+    for count, pool in zip(cells, into, strict=True):
+        found[pool] += count
+    return found
