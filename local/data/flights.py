@@ -70,7 +70,7 @@ def _airports() -> pd.DataFrame:
 
 
 def _of(airports: pd.DataFrame, column: str, codes: pd.Series) -> np.ndarray:
-    return codes.map(airports[column]).to_numpy(dtype="float64")
+    return np.asarray(codes.map(airports[column]), dtype="float64")
 
 
 def _ids(raw: pd.DataFrame) -> pd.Series:
@@ -118,4 +118,4 @@ def _ground_minutes(raw: pd.DataFrame, airports: pd.DataFrame) -> np.ndarray:
 
 def _minutes(clock: pd.Series) -> np.ndarray:
     value = clock.to_numpy(dtype="float64")
-    return value // 100 * 60 + value % 100
+    return np.asarray(value // 100 * 60 + value % 100)
