@@ -18,7 +18,9 @@ def short_hash(text: str, length: int = 8) -> str:
 def slug(text: str) -> str:
     """``text`` as letters, digits and dashes, short enough for a path; different texts stay different."""
     plain = _SAFE.sub("-", text.lower()).strip("-")
-    return plain if plain and plain == text and len(plain) <= 60 else f"{plain[:50].strip('-')}-{short_hash(text)}"
+    if plain and plain == text and len(plain) <= 60:
+        return plain
+    return f"{plain[:43].strip('-')}-{short_hash(text, 16)}"
 
 
 def run_id(model: str, at: datetime, key: str) -> str:

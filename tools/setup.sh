@@ -19,7 +19,7 @@ digest() { { pwd; cat "${files[@]}"; } | cksum; }
 # uv is quick but reads no settings of pip's:
 # where only those lead to the packages (a proxy, an index of one's own), pip itself does it.
 install() {
-    "$python" -m uv pip install --quiet --python "$python" "$@" && return
+    "$python" -m uv pip install --quiet --compile-bytecode --python "$python" "$@" && return
     say "uv could not; trying pip, which takes longer"
     "$python" -m pip install --quiet --disable-pip-version-check "$@"
 }

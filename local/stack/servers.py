@@ -42,6 +42,8 @@ def environment(options: Options, layout: Layout, ports: Mapping[str, int]) -> d
         "NO_GCE_CHECK": "true",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
+        # Nine processes and every job import the same modules: compile them once, whatever the shell says.
+        "PYTHONDONTWRITEBYTECODE": "",
         **options.env,
     }
 

@@ -151,4 +151,6 @@ def _owner(bound: Any) -> type[Message] | None:
     if owner is None:
         return None
     found: type[Message] = owner.pb() if hasattr(owner, "pb") else owner
-    return found
+    # The serializer of a plain protobuf message belongs to their common base, which says nothing and crashes when
+    # it is instantiated.
+    return found if getattr(found, "DESCRIPTOR", None) is not None else None

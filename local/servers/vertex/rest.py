@@ -8,7 +8,6 @@ back, so that shape is understood too.
 import asyncio
 import base64
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.servers.rpc import RestServer, RpcError, invalid
+from local.servers.rpc import RpcError, invalid
 from local.servers.vertex.calls import Calls
 from local.servers.vertex.routes import Target, target, vertex_api
 
@@ -60,18 +59,6 @@ def rest_app(calls: Calls, threads: int = 64) -> Starlette:
             Route("/{path:path}", handle, methods=_VERBS),
         ]
     )
-
-
-class PromptRestServer(RestServer):
-    """A REST server whose connections send at once.
-
-    The listening socket says nothing of TCP, so asyncio does not switch Nagle's algorithm off, and each answer
-    would wait 40 ms for an acknowledgement. Accepted connections inherit the option.
-    """
-
-    def __init__(self, app: Any, port: int = 0) -> None:
-        super().__init__(app, port)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _add_fault(calls: Calls, body: bytes) -> None:

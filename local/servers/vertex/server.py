@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from gcp.clock import clock
-from local.servers.rpc import GrpcServer
+from local.servers.rpc import GrpcServer, RestServer
 from local.servers.vertex.calls import Calls, Handler, Record
 from local.servers.vertex.datasets import Datasets
 from local.servers.vertex.deployments import Deployments
@@ -25,7 +25,7 @@ from local.servers.vertex.pipelines import TrainingPipelines
 from local.servers.vertex.prediction import Prediction
 from local.servers.vertex.processes import Slots
 from local.servers.vertex.request_log import RequestLog, Sink
-from local.servers.vertex.rest import PromptRestServer, rest_app
+from local.servers.vertex.rest import rest_app
 from local.servers.vertex.servers import ModelServers
 from local.servers.vertex.store import Store
 from local.servers.vertex.trials import TuningJobs
@@ -65,7 +65,7 @@ class VertexServer:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             calls = self._build(stack)
-            rest = stack.enter_context(PromptRestServer(rest_app(calls), self._config.rest_port))
+            rest = stack.enter_context(RestServer(rest_app(calls), self._config.rest_port))
             grpc_server = stack.enter_context(GrpcServer(VertexRpcHandler(calls), self._config.grpc_port))
             self.rest, self.grpc = rest.url, grpc_server.address
             self._stack = stack.pop_all()
