@@ -23,9 +23,9 @@ def day(month: int, number: int) -> datetime:
 
 
 FIRST, START, END = day(1, 1), day(3, 1), day(12, 31)
-TAXI_CHANGE = day(6, 8)
+TAXI_CHANGE = day(7, 9)
 TAXI_MINUTES = 8.0
-BROKEN = (day(6, 24), day(6, 27))  # rows that arrive with a wrong unit
+BROKEN = (day(6, 23), day(6, 26))  # rows that arrive with a wrong unit
 LEAK = (day(9, 20), day(11, 22))  # rows whose taxi_out comes to know the answer
 LEAK_MINUTES = 30.0
 
@@ -50,7 +50,7 @@ class Happening:
 
 
 def prepare(flights: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the rehearsal: half of the flights, and Newark's taxi clock that is read earlier from June."""
+    """The rows of the rehearsal: half of the flights, and Newark's taxi clock that is read earlier from July."""
     half = pd.util.hash_pandas_object(flights["flight_id"], index=False) % 2 == 0
     rows = flights[half].sort_values("departure").reset_index(drop=True)
     moved = (rows["departure"] >= TAXI_CHANGE) & (rows["origin"] == "EWR")
