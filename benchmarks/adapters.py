@@ -1,7 +1,7 @@
 """The drift rule behind two plain functions over numpy arrays, for comparisons with other detectors.
 
-The trainer's own code makes the baseline. Arrays are reduced to the counts that the SQL statement makes of the log;
-everything after that is the code that runs in production.
+The trainer's own code makes the baseline. Arrays are reduced to the counts that the SQL statement makes of
+the log; everything after that is the code that runs in production.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from monitoring.baseline import Definition, Definitions, define
 from monitoring.components import components
 from monitoring.counts import Counts
-from monitoring.judge import Reference, Rule, judge, judge_feature
+from monitoring.judge import Rule, from_training, judge, judge_feature
 from monitoring.ordinary import Unit, reference_for
 from retraining.modelspec import ModelSpec
 from trainer.baseline import baseline
@@ -30,10 +30,11 @@ def is_drift(reference: Array, current: Array, kind: Kind, context: Mapping[str,
 
     1-D arrays; NaN and None are missing; categories are whole numbers or text. No history: chance alone explains.
     """
-    definition = _define({"x": reference}, {"x": kind}).features["x"]
+    definitions = _define({"x": reference}, {"x": kind})
+    definition = definitions.features["x"]
     level = _RULE.alpha / (max(1, int(context.get("F", 1))) * len(components(definition)))
-    against = Reference({"x": definition.training}, is_training=True)
-    return judge_feature(definition, count(definition, current), against, _RULE, level).flagged
+    window = count(definition, current)
+    return judge_feature(definition, window, from_training(definitions), _RULE, level).flagged
 
 
 def drifting_features(
@@ -41,23 +42,66 @@ def drifting_features(
 ) -> set[str]:
     """Names of the features that moved on day ``d``, given all earlier days.
 
-    ``base_days`` are known to be ordinary. Earlier days after them are ordinary when this rule did not flag them.
-    The weekday of a day is its index modulo 7.
+    ``base_days`` are known to be ordinary. Later days before ``d`` are ordinary for the features that this rule did
+    not flag on them. The weekday of a day is its index modulo 7.
     """
-    base = [day for day in base_days if day < d]
-    definitions = _define({name: np.concatenate([days[day][name] for day in base]) for name in kinds}, kinds)
-    counted = [{name: count(one, day[name]) for name, one in definitions.features.items()} for day in days[: d + 1]]
-    ordinary = {day: Unit(day % 7, counted[day]) for day in base}
-    flagged: set[str] = set()
-    for day in range(max(base, default=0) + 1, d + 1):
-        if day in ordinary:
-            continue
-        history = [ordinary[earlier] for earlier in sorted(ordinary) if earlier < day]
-        against = reference_for(definitions, history, day % 7, cycle=7)
-        flagged = {finding.feature for finding in judge(definitions, counted[day], against, _RULE) if finding.flagged}
-        if not flagged:
-            ordinary[day] = Unit(day % 7, counted[day])
-    return flagged
+    base = tuple(sorted(day for day in base_days if day < d))
+    stream = _stream(days, kinds, base)
+    for day in range(max(base, default=-1) + 1, d + 1):
+        stream.look(day, days[day])
+    return stream.flagged(d)
+
+
+class _Stream:
+    """One stream's counts and judgements, kept so that the next day's question does not start from the first."""
+
+    def __init__(self, days: Sequence[Mapping[str, Array]], kinds: Mapping[str, Kind], base: Sequence[int]) -> None:
+        self._base = [days[day] for day in base]
+        self._definitions = _define({n: np.concatenate([one[n] for one in self._base]) for n in kinds}, kinds)
+        self._ordinary = {day: Unit(day % 7, self._count(days[day])) for day in base}
+        self._looked: dict[int, tuple[list[Array], set[str]]] = {}
+
+    def of(self, base: Sequence[Mapping[str, Array]], kinds: Mapping[str, Kind]) -> bool:
+        """Whether these are the very arrays this stream was made of."""
+        return set(kinds) == set(self._definitions.features) and _same(self._arrays(self._base), self._arrays(base))
+
+    def look(self, day: int, columns: Mapping[str, Array]) -> None:
+        """Judge one day, unless it was; another day's arrays in its place make all later judgements void."""
+        arrays = self._arrays([columns])
+        if day in self._looked:
+            if _same(self._looked[day][0], arrays):
+                return
+            for later in [one for one in self._looked if one >= day]:
+                del self._looked[later], self._ordinary[later]
+        window = self._count(columns)
+        history = [self._ordinary[earlier] for earlier in sorted(self._ordinary) if earlier < day]
+        against = reference_for(self._definitions, history, day % 7, cycle=7)
+        found = {finding.feature for finding in judge(self._definitions, window, against, _RULE) if finding.flagged}
+        self._looked[day] = (arrays, found)
+        self._ordinary[day] = Unit(day % 7, {name: one for name, one in window.items() if name not in found})
+
+    def flagged(self, day: int) -> set[str]:
+        """What was flagged on a day that was looked at."""
+        return set(self._looked[day][1])
+
+    def _count(self, columns: Mapping[str, Array]) -> dict[str, Counts]:
+        return {name: count(one, columns[name]) for name, one in self._definitions.features.items()}
+
+    def _arrays(self, days: Sequence[Mapping[str, Array]]) -> list[Array]:
+        return [day[name] for day in days for name in self._definitions.features]
+
+
+_LAST: list[_Stream] = []
+
+
+def _stream(days: Sequence[Mapping[str, Array]], kinds: Mapping[str, Kind], base: Sequence[int]) -> _Stream:
+    if not _LAST or not _LAST[0].of([days[day] for day in base], kinds):
+        _LAST[:] = [_Stream(days, kinds, base)]
+    return _LAST[0]
+
+
+def _same(first: Sequence[Array], second: Sequence[Array]) -> bool:
+    return len(first) == len(second) and all(a is b for a, b in zip(first, second, strict=True))
 
 
 def count(definition: Definition, values: Array) -> Counts:
@@ -94,7 +138,7 @@ def count(definition: Definition, values: Array) -> Counts:
 
 
 def _define(columns: Mapping[str, Array], kinds: Mapping[str, Kind]) -> Definitions:
-    """What the trainer would write about these rows, as cells. Columns may have any names, so they get plain ones."""
+    """What the trainer would write about these rows, as cells. Columns get plain names, whatever theirs are."""
     plain = {name: f"f{place}" for place, name in enumerate(columns)}
     spec = _spec({plain[name]: "numeric" if kinds[name] == "num" else "categorical" for name in columns})
     features = {plain[name]: _prepared(column, kinds[name]) for name, column in columns.items()}
@@ -130,7 +174,8 @@ def _text(values: Array) -> Array:
         values = values.astype(np.int64) if np.array_equal(values, values.astype(np.int64)) else values
     if values.dtype.kind == "O":
         return np.array(
-            [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values.tolist()], dtype=object
+            [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values.tolist()],
+            dtype=object,
         )
     return values.astype(str).astype(object)
 

@@ -1,7 +1,7 @@
 """What the cells of a model's counts mean, read from the baseline that the trainer wrote.
 
-The score (or the predicted class) is one more feature, under the name PREDICTION: it moves when the inputs that matter
-move.
+The score (or the predicted class) is one more feature, under the name PREDICTION: it moves when the inputs
+that matter move.
 """
 
 import json

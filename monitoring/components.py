@@ -1,8 +1,9 @@
 """The parts of a feature that can move, each as small vectors of counts that two windows can be compared by.
 
-location, scale: where the numbers lie and how far they spread, by their ranks. shape: the shares of all cells. missing:
-no readable value. unseen: values that the baseline did not have; where the baseline does not list all its values, the
-share of the ones it pooled.
+location, scale: where the numbers lie and how far they spread, by their ranks. shape: the shares of all cells
+together. category: the share of the one category that moved most. missing: no readable value. unseen: values
+that the baseline did not have; where it does not list all its values, those it pooled. range: numbers beyond
+the baseline's smallest and largest.
 """
 
 from collections.abc import Sequence
@@ -14,15 +15,18 @@ from monitoring.baseline import Definition
 from monitoring.counts import Counts
 from monitoring.tails import normal_density, normal_quantile
 
-SHARES = ("missing", "unseen")
-NUMERIC = ("location", "scale", "shape", *SHARES)
-CATEGORICAL = ("shape", *SHARES)
+SHARES = ("missing", "unseen", "range")
+NUMERIC = ("location", "scale", "shape", "missing", "range")
+DISCRETE = ("location", "scale", "shape", "missing", "unseen")
+CATEGORICAL = ("shape", "category", "missing", "unseen")
 MIN_EXPECTED = 5.0  # rows that a cell of the shape must be expected to hold; smaller ones are pooled
 
 
 def components(definition: Definition) -> tuple[str, ...]:
     """Which parts of this feature are judged."""
-    return NUMERIC if definition.kind == "numeric" else CATEGORICAL
+    if definition.kind == "categorical":
+        return CATEGORICAL
+    return DISCRETE if definition.values else NUMERIC
 
 
 def vector(definition: Definition, counts: Counts, component: str) -> tuple[int, ...]:
@@ -31,8 +35,11 @@ def vector(definition: Definition, counts: Counts, component: str) -> tuple[int,
         without = counts.n_null + counts.n_unparseable
         return without, counts.n - without
     if component == "unseen":
-        new = counts.new if definition.kind == "numeric" or definition.complete else counts.cells[-1]
+        new = counts.n_unseen if definition.complete else counts.cells[-1]
         return new, max(0, counts.valid - new)
+    if component == "range":
+        beyond = counts.n_low + counts.n_high
+        return beyond, max(0, counts.valid - beyond)
     return counts.cells
 
 
@@ -85,7 +92,7 @@ SHARE = Scores((1.0, 0.0))
 
 def scores(component: str, cells: Sequence[int]) -> Scores:
     """The scores of a component of one degree of freedom; ``cells`` are the rows whose ranks are used."""
-    if component in SHARES:
+    if component in SHARES or component == "category":
         return SHARE
     location = _normal_scores(cells)
     if component == "location":
@@ -109,9 +116,14 @@ def _normal_scores(cells: Sequence[int]) -> tuple[float, ...]:
     return tuple(found)
 
 
+def one_cell(cells: Sequence[int], place: int) -> tuple[int, int]:
+    """The rows in one cell, and the others."""
+    return cells[place], sum(cells) - cells[place]
+
+
 def pools(kind: str, cells: Sequence[int], rows: int) -> tuple[int, ...]:
-    """To which pool each cell belongs, so that every pool is expected to hold at least MIN_EXPECTED of ``rows`` rows
-    spread like ``cells``. Neighbours are pooled for numbers, the smallest for categories."""
+    """To which pool each cell belongs. Every pool is expected to hold at least MIN_EXPECTED of ``rows`` rows that
+    are spread like ``cells``. Neighbours are pooled for numbers, the smallest for categories."""
     total = max(1, sum(cells))
     need = MIN_EXPECTED * total / max(1, min(rows, total))
     return _neighbours(cells, need) if kind == "numeric" else _smallest(cells, need)

@@ -23,11 +23,6 @@ class Counts:
         """Rows with a value."""
         return self.n - self.n_null - self.n_unparseable
 
-    @property
-    def new(self) -> int:
-        """Rows with a value that no baseline row had, or outside the baseline's range."""
-        return max(self.n_unseen, self.n_low + self.n_high)
-
 
 def add(parts: Iterable[Counts]) -> Counts:
     """The counts over all the rows of ``parts``, which are disjoint and of one feature. Raises ValueError when

@@ -1,23 +1,28 @@
-"""One window, judged: which features moved more than chance and ordinary variation explain, and enough to matter."""
+"""One window, judged: which features moved more than chance and ordinary variation explain, and enough to
+matter.
+"""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import log10, sqrt
 
 from monitoring.baseline import Definition, Definitions
 from monitoring.components import SHARES, components, pool_unsettled, settled
-from monitoring.counts import Counts, add
+from monitoring.counts import Counts
 from monitoring.statistics import Moved, compare
 from monitoring.tails import f_quantile, normal_quantile
-from monitoring.variation import CHANCE, Spread, learn
+from monitoring.variation import CHANCE, Spread
 from retraining.incidents import Finding
 
 SEVERE = 0.5  # standard deviations that nobody has to wait for a second window to believe
 UNSEEN_EFFECT = 0.05  # unseen values matter at smaller shares: 0.05 is one row in 800
 FEW_ROWS = 100  # with fewer, only shares are judged, by their exact distribution
 POWER = 0.8  # with which the minimum detectable effect would be found
+NOTHING_VISIBLE = 99.0  # a minimum detectable effect that says: too few rows
 UNIT_TOLERANCE = 0.06  # of the logarithm: a factor between 8.7 and 11.5 reads as 10
 DATA_COMPONENTS = frozenset({"missing", "unseen", "unit"})  # broken feeds look like this; a changed world does not
+
+PLAIN = frozenset({"missing", "unseen"})  # faults that need no knowledge of ordinary variation
 
 Spreads = Mapping[str, Mapping[str, Spread]]  # feature → component → ordinary variation
 
@@ -28,43 +33,35 @@ class Rule:
 
     alpha: float = 0.01  # chance of a false alarm per window, over all features
     min_effect: float = 0.1  # standard deviations
-    severe_only: bool = False  # for long distances in time: only shares, and effects over SEVERE
+    cautious: bool = False  # without known variation only plain faults count: see PLAIN, and effects over SEVERE
+    plain: frozenset[str] = PLAIN
 
-    def least(self, component: str, complete: bool) -> float:
-        """The effect that a component must exceed."""
+    def least(self, component: str, *, complete: bool, known: bool) -> float:
+        """The effect that a component must exceed. ``known``: its ordinary variation was learnt."""
         if component == "unseen" and complete:
             return min(self.min_effect, UNSEEN_EFFECT)
-        if self.severe_only and component not in SHARES:
+        if self.cautious and not known and component not in self.plain:
             return max(self.min_effect, SEVERE)
         return self.min_effect
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a window is compared with. ``spreads`` is empty where ordinary variation is not known."""
+    """What a window is compared with."""
 
     counts: Mapping[str, Counts]
-    spreads: Spreads = field(default_factory=dict)
-    is_training: bool = False
+    spreads: Spreads = field(default_factory=dict)  # of the features whose ordinary variation is known
+    training: frozenset[str] = frozenset()  # features that are compared with the training rows
 
     @property
     def calibrated(self) -> bool:
-        """Whether ordinary variation was learnt."""
+        """Whether any ordinary variation was learnt."""
         return any(spread.free for one in self.spreads.values() for spread in one.values())
 
 
-def trailing(
-    definitions: Definitions, windows: Sequence[tuple[Hashable, Mapping[str, Counts]]], group: Hashable = None
-) -> Reference:
-    """The reference that ordinary windows make: their sum (of one group), and how much they vary within groups."""
-    counts, spreads = {}, {}
-    for name, definition in definitions.features.items():
-        history = [(key, features[name]) for key, features in windows if name in features]
-        chosen = [one for key, one in history if group is None or key == group]
-        if chosen:
-            counts[name] = add(chosen)
-            spreads[name] = learn(definition, history if group is not None else [(0, one) for _, one in history])
-    return Reference(counts, spreads)
+def from_training(definitions: Definitions, spreads: Spreads | None = None) -> Reference:
+    """The training rows as reference."""
+    return Reference(definitions.training(), spreads or {}, frozenset(definitions.features))
 
 
 def judge(
@@ -84,14 +81,20 @@ def judge_feature(definition: Definition, window: Counts, against: Reference, ru
     """One feature; ``level`` is the p-value below which one of its components counts as moved."""
     reference = against.counts[definition.name]
     spreads = against.spreads.get(definition.name, {})
-    ours, theirs, complete = window, reference, definition.complete or definition.kind == "numeric"
-    if against.is_training:
+    ours, theirs = window, reference
+    if definition.name in against.training:
         keep = settled(definition)
         ours, theirs = pool_unsettled(window, keep), pool_unsettled(reference, keep)
-    names = SHARES if window.n < FEW_ROWS else components(definition)
-    moved = [compare(definition, name, ours, theirs, spreads.get(name, CHANCE)) for name in names]
+    moved = [
+        compare(definition, name, ours, theirs, spreads.get(name, CHANCE))
+        for name in components(definition)
+        if window.n >= FEW_ROWS or name in SHARES
+    ]
     counting = [
-        one for one in moved if one.p_value < level and one.effect > rule.least(one.component, complete)
+        one
+        for one in moved
+        if one.p_value < level
+        and one.effect > rule.least(one.component, complete=definition.complete, known=bool(spreads))
     ]
     strongest = max(counting or moved, key=lambda one: one.effect)
     if counting and is_unit_jump(window, reference):
@@ -119,7 +122,8 @@ def is_unit_jump(window: Counts, reference: Counts) -> bool:
 
 
 def minimum_detectable(window: Mapping[str, Counts], against: Reference, rule: Rule, tests: int) -> float:
-    """The smallest shift that this window would most likely have shown, for a typical feature; ``inf`` when none."""
+    """The smallest shift that this window would most likely have shown, for a typical feature;
+    NOTHING_VISIBLE when it would have shown none."""
     level = rule.alpha / max(1, tests)
     found = []
     reach = -normal_quantile(1 - POWER)
@@ -131,7 +135,7 @@ def minimum_detectable(window: Mapping[str, Counts], against: Reference, rule: R
         spread = against.spreads.get(name, {}).get("location", CHANCE)
         found.append((sqrt(spread.factor(rows, 1) / rows), spread.free))
     if not found:
-        return float("inf")
+        return NOTHING_VISIBLE
     size, free = sorted(found)[len(found) // 2]
     least = sqrt(f_quantile(level, 1, free or 10**6))
-    return round(max(rule.least("location", complete=True), size * (least + reach)), 4)
+    return round(max(rule.min_effect, size * (least + reach)), 4)

@@ -41,7 +41,7 @@ class Log(Protocol):
         """The kept counts of the windows that start in [since, until)."""
 
     def define(self, subject: Subject) -> None:
-        """Keep what the cells mean."""
+        """Make ready for this subject, and keep what its cells mean."""
 
 
 class DriftLog:
@@ -84,7 +84,8 @@ class DriftLog:
         return dict(found)
 
     def define(self, subject: Subject) -> None:
-        """See Log."""
+        """See Log. Creates the monitor's tables when they are missing."""
+        tables.ensure(self._run, self._project, self._dataset)
         text = tables.text("define").format(baselines=self._table(tables.BASELINES))
         whose = _whose(subject)
         parameters: dict[str, tables.Value] = {
@@ -132,7 +133,7 @@ def _counts(row: Mapping[str, Any]) -> Counts:
 
 def _values(subject: Subject) -> str:
     """One line per feature: where its value lies in the parsed payload. Depends on the model file alone."""
-    lines = []
+    lines: list[str] = []
     for place, name in enumerate(subject.definitions.features):
         names = ("AS place", "AS is_broken", "AS text") if not lines else ("", "", "")
         if name == PREDICTION:
@@ -146,7 +147,8 @@ def _values(subject: Subject) -> str:
 
 def _scalar(spec: ModelSpec, name: str) -> str:
     """A feature's value as text; a list or an object stays visible as its JSON."""
-    value = f"COALESCE(JSON_VALUE(request, '$.{name}'), NULLIF(TO_JSON_STRING(JSON_QUERY(request, '$.{name}')), 'null'))"
+    path = f"request, '$.{name}'"
+    value = f"COALESCE(JSON_VALUE({path}), NULLIF(TO_JSON_STRING(JSON_QUERY({path})), 'null'))"
     if spec.features[name].type != "boolean":
         return value
     return f"CASE LOWER({value}) WHEN '1' THEN 'true' WHEN '0' THEN 'false' ELSE LOWER({value}) END"

@@ -1,15 +1,17 @@
-"""What a window is compared with: the ordinary windows before it, of the same weekday or hour where there are enough.
+"""What a window is compared with: the ordinary windows before it, of the same weekday or hour where there are
+enough.
 
-Ordinary means: judged without a flag, and no incident was open. Before there are two full weeks of them (two days of
-hourly windows) the training rows are the only reference, and how much days differ is not known.
+A feature's window is ordinary when it was judged without a flag and the feature was in no open incident.
+Before there are two full weeks of them (two days of hourly windows) the training rows are the reference.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitoring.baseline import Definitions
-from monitoring.counts import Counts
-from monitoring.judge import Reference, trailing
+from monitoring.baseline import Definition, Definitions
+from monitoring.counts import Counts, add
+from monitoring.judge import Reference, Spreads
+from monitoring.variation import Spread, learn
 
 PER_GROUP = 4  # windows of the same weekday (hour) that are enough to compare with them alone
 KEEP = {7: 60, 24: 24 * 8}  # ordinary windows that are looked back on, by length of the cycle
@@ -17,24 +19,44 @@ KEEP = {7: 60, 24: 24 * 8}  # ordinary windows that are looked back on, by lengt
 
 @dataclass(frozen=True)
 class Unit:
-    """One ordinary window. ``phase`` is its weekday or hour; None when it spans several."""
+    """The ordinary features of one window. ``phase`` is its weekday or hour; None when it spans several."""
 
     phase: int | None
     counts: Mapping[str, Counts]
 
 
 def reference_for(
-    definitions: Definitions, history: Sequence[Unit], phase: int | None, cycle: int, spreads: Reference | None = None
+    definitions: Definitions,
+    history: Sequence[Unit],
+    phase: int | None,
+    cycle: int,
+    inherited: Spreads | None = None,
 ) -> Reference:
-    """The reference of a window of this phase. ``history`` are ordinary windows, oldest first; ``cycle`` is 7 for
-    days and 24 for hours; ``spreads`` is what an earlier model's windows taught about variation."""
+    """The reference of a window of this phase.
+
+    ``history`` is oldest first; ``cycle`` is 7 for days and 24 for hours; ``inherited`` is what the windows of the
+    model before taught about ordinary variation.
+    """
     recent = history[-KEEP[cycle] :]
-    if len(recent) < 2 * cycle:
-        known = spreads.spreads if spreads else {}
-        return Reference(definitions.training(), known, is_training=True)
-    of_phase = sum(unit.phase == phase for unit in recent) if phase is not None else 0
-    return trailing(
-        definitions,
-        [(unit.phase, unit.counts) for unit in recent if of_phase < PER_GROUP or unit.phase is not None],
-        phase if of_phase >= PER_GROUP else None,
-    )
+    counts: dict[str, Counts] = {}
+    spreads: dict[str, Mapping[str, Spread]] = {}
+    training = set()
+    for name, definition in definitions.features.items():
+        units = [(unit.phase, unit.counts[name]) for unit in recent if name in unit.counts]
+        if len(units) >= 2 * cycle:
+            counts[name], spreads[name] = _from_windows(definition, units, phase)
+        else:
+            counts[name] = definition.training
+            training.add(name)
+            if inherited and name in inherited:
+                spreads[name] = inherited[name]
+    return Reference(counts, spreads, frozenset(training))
+
+
+def _from_windows(
+    definition: Definition, units: Sequence[tuple[int | None, Counts]], phase: int | None
+) -> tuple[Counts, Mapping[str, Spread]]:
+    alike = [one for key, one in units if phase is not None and key == phase]
+    if len(alike) >= PER_GROUP:
+        return add(alike), learn(definition, [(key, one) for key, one in units if key is not None])
+    return add(one for _, one in units), learn(definition, [(0, one) for _, one in units])

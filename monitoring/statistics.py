@@ -1,7 +1,8 @@
 """How far one component of one feature moved between a window and its reference, and how surprising that is.
 
-The effect has one scale for all features: 0.1 is as visible as a normal feature's shift by a tenth of its standard
-deviation. It is corrected for what chance and ordinary variation would show anyhow, and does not grow with the rows.
+The effect has one scale for all features: 0.1 is as visible as a normal feature's shift by a tenth of its
+standard deviation. It is corrected for what chance and ordinary variation would show anyhow, and does not
+grow with the rows.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 from math import sqrt
 
 from monitoring.baseline import Definition
-from monitoring.components import SHARES, pooled, pools, scores, vector
+from monitoring.components import MIN_EXPECTED, SHARES, pooled, pools, scores, vector
 from monitoring.counts import Counts
 from monitoring.tails import hypergeometric_tails
-from monitoring.variation import Spread
+from monitoring.variation import CHANCE, Spread
 
 FEW_EVENTS = 25.0  # below so many expected rows a share is judged by its exact distribution
+ONE_SIDED = frozenset({"unseen", "range"})  # fewer surprises are no reason to worry
 NOTHING = (1.0, 0.0)  # p-value and effect where there is nothing to compare
 
 
@@ -34,6 +36,8 @@ def compare(definition: Definition, component: str, window: Counts, reference: C
         return Moved(component, *NOTHING)
     if component == "shape":
         return Moved(component, *_shape(definition.kind, ours, theirs, spread))
+    if component == "category":
+        return Moved(component, *_category(ours, theirs, spread))
     if component in SHARES:
         return Moved(component, *_share(component, (ours[0], ours[1]), (theirs[0], theirs[1]), spread))
     return Moved(component, *_trend(component, ours, theirs, spread))
@@ -50,13 +54,11 @@ def _trend(component: str, ours: Sequence[int], theirs: Sequence[int], spread: S
     return spread.tail(rows * distance, rows, 1), _excess(distance, spread.factor(rows, 1) / rows)
 
 
-def _share(
-    component: str, ours: tuple[int, int], theirs: tuple[int, int], spread: Spread
-) -> tuple[float, float]:
+def _share(component: str, ours: tuple[int, int], theirs: tuple[int, int], spread: Spread) -> tuple[float, float]:
     n, m = sum(ours), sum(theirs)
     events = ours[0] + theirs[0]
     here, there, both = ours[0] / n, theirs[0] / m, events / (n + m)
-    if both in (0, 1) or (component == "unseen" and here <= there):
+    if both in (0, 1) or (component in ONE_SIDED and here <= there):
         return NOTHING
     rows = _effective(n, m)
     squared = (here - there) ** 2
@@ -71,9 +73,23 @@ def _share(
     return p_value, _excess(squared / (middle * (1 - middle)), noise / (middle * (1 - middle)))
 
 
+def _category(ours: Sequence[int], theirs: Sequence[int], spread: Spread) -> tuple[float, float]:
+    """The category that moved most surprisingly; its p-value pays for having chosen among all."""
+    n, m = sum(ours), sum(theirs)
+    found = []
+    for place, (here, there) in enumerate(zip(ours, theirs, strict=True)):
+        if (here + there) * min(n, m) >= MIN_EXPECTED * (n + m):
+            known = spread.cells[place] if place < len(spread.cells) else CHANCE
+            found.append(_share("category", (here, n - here), (there, m - there), known))
+    if not found:
+        return NOTHING
+    p_value, effect = min(found, key=lambda one: (one[0], -one[1]))
+    return min(1.0, p_value * len(found)), effect
+
+
 def _exact(component: str, hits: int, drawn: int, total_hits: int, total: int) -> float:
     below, above = hypergeometric_tails(drawn, hits, total, total_hits)
-    return above if component == "unseen" else min(1.0, 2 * min(below, above))
+    return above if component in ONE_SIDED else min(1.0, 2 * min(below, above))
 
 
 def _shape(kind: str, ours: Sequence[int], theirs: Sequence[int], spread: Spread) -> tuple[float, float]:

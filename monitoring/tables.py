@@ -1,7 +1,8 @@
 """The monitor's own BigQuery tables, and how the text of its statements is put together.
 
-``drift_counts`` holds one row per window, deployed model and feature, a partition a day; ``drift_baseline`` says what
-the cells mean. Values travel as parameters; only names that the model file has already checked enter a text.
+``drift_counts`` holds one row per window, deployed model and feature, a partition a day; ``drift_baseline``
+says what the cells mean. Values travel as parameters; only names that the model file has already checked
+enter a text.
 """
 
 import re

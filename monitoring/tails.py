@@ -69,9 +69,7 @@ def hypergeometric_tails(drawn: int, hits: int, total: int, total_hits: int) -> 
 
 
 def _log_hypergeometric(drawn: int, hits: int, total: int, total_hits: int) -> float:
-    return (
-        _log_choose(total_hits, hits) + _log_choose(total - total_hits, drawn - hits) - _log_choose(total, drawn)
-    )
+    return _log_choose(total_hits, hits) + _log_choose(total - total_hits, drawn - hits) - _log_choose(total, drawn)
 
 
 def _log_choose(n: int, k: int) -> float:
@@ -134,5 +132,3 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
 
 def _off_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
-
-

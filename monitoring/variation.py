@@ -1,8 +1,9 @@
 """How much ordinary windows differ from each other: what a window must exceed before it counts as moved.
 
-Real traffic varies from day to day by more than chance alone. Each ordinary window is compared with the others of its
-group (the same weekday, say); what is left after chance is the ordinary variation. It widens the null hypothesis: a
-statistic that chance alone would give as chi-squared is divided by its usual size and read as Fisher's F.
+Real traffic varies from day to day by more than chance alone. Each ordinary window is compared with the
+others of its group (the same weekday, say); what is left after chance is the ordinary variation. It widens
+the null hypothesis: a statistic that chance alone would give as chi-squared is divided by its usual size and
+read as Fisher's F.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from operator import mul
 
 from monitoring.baseline import Definition
-from monitoring.components import components, pooled, pools, scores, vector
+from monitoring.components import components, one_cell, pooled, pools, scores, vector
 from monitoring.counts import Counts, add
 from monitoring.tails import chi2_tail, f_tail
 
@@ -25,6 +26,7 @@ class Spread:
     excess: float = 0.0  # mean squared effect between windows, beyond chance
     squared: float = 0.0  # sum of the squared eigenvalues of its covariance: excess² when one direction varies
     free: int = 0  # independent comparisons it was learnt from; 0: not learnt, chance alone
+    cells: tuple["Spread", ...] = ()  # of each cell's share, where cells are judged one by one
 
     def factor(self, rows: float, df: float) -> float:
         """By how much ordinary variation makes a statistic of ``df`` degrees of freedom larger."""
@@ -54,7 +56,7 @@ def learn(definition: Definition, windows: Grouped) -> dict[str, Spread]:
     usable = [members for members in groups.values() if len(members) > 1]
     free = sum(len(members) - 1 for members in usable)
     if not usable:
-        return {name: CHANCE for name in components(definition)}
+        return dict.fromkeys(components(definition), CHANCE)
     return {name: _learn_one(definition, usable, name, free) for name in components(definition)}
 
 
@@ -62,6 +64,23 @@ def _learn_one(definition: Definition, groups: list[list[Counts]], component: st
     vectors = [[vector(definition, counts, component) for counts in members] for members in groups]
     if component == "shape":
         return _learn_shape(definition, vectors, free)
+    if component == "category":
+        return _learn_cells(vectors, free)
+    return _learn_scores(component, vectors, free)
+
+
+def _learn_cells(groups: list[list[tuple[int, ...]]], free: int) -> Spread:
+    size = len(groups[0][0])
+    return Spread(
+        free=free,
+        cells=tuple(
+            _learn_scores("category", [[one_cell(cells, place) for cells in members] for members in groups], free)
+            for place in range(size)
+        ),
+    )
+
+
+def _learn_scores(component: str, vectors: Sequence[Sequence[tuple[int, ...]]], free: int) -> Spread:
     whole = [sum(column) for column in zip(*(v for members in vectors for v in members), strict=True)]
     score = scores(component, whole)
     variance = score.variance(whole)
@@ -109,8 +128,8 @@ def _learn_shape(definition: Definition, groups: list[list[tuple[int, ...]]], fr
 
 
 def _moments(residuals: list[list[float]], weights: list[float], df: int, free: int) -> Spread:
-    """Excess and its concentration. Two different windows share no chance, so the squared product of their residuals
-    shows the squared eigenvalues without bias."""
+    """Excess and its concentration. Two different windows share no chance, so the squared product of their
+    residuals shows the squared eigenvalues without bias."""
     if len(residuals) < 2:
         return Spread(free=free)
     lengths = [sum(map(mul, one, one)) for one in residuals]
