@@ -11,7 +11,7 @@ import yaml
 
 from retraining.errors import BadConfig
 from retraining.modelfile import parse_model
-from retraining.modelspec import ModelSpec
+from retraining.modelspec import METRICS, ModelSpec
 from trainer import storage
 from trainer.errors import Unusable
 
@@ -19,8 +19,8 @@ from trainer.errors import Unusable
 def whole(text: str) -> int:
     """An integer; Vertex AI writes the integers of a trial as ``64.0``."""
     number = float(text)
-    if number != int(number):
-        raise ValueError(text)
+    if not number.is_integer():  # neither 1.5 nor inf nor nan
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text}")
     return int(number)
 
 
@@ -55,7 +55,7 @@ class Places:
 
 def parser() -> argparse.ArgumentParser:
     """The command line, grouped by subject."""
-    top = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    top = argparse.ArgumentParser(prog="python -m trainer", description=__doc__, allow_abbrev=False)
     run = top.add_argument_group("run")
     run.add_argument("--model-spec", required=True, help="model file (YAML or JSON), path or gs://")
     run.add_argument("--run-id", default="local", help="name of the run, written into every report")
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--batch_size", type=whole, default=1024, help="rows of one step")
     fit.add_argument("--learning_rate", type=float, default=0.003, help="of Adam, at the first step")
     fit.add_argument("--num_epochs", type=whole, default=10, help="virtual epochs: how often to measure")
-    fit.add_argument("--num_examples", type=whole, default=0, help="rows to see in all; 0: 10 times the data")
+    fit.add_argument("--num_examples", type=whole, default=0, help="rows to see in all; 0: 20 times the data")
     fit.add_argument("--patience", type=whole, default=4, help="virtual epochs without improvement, then stop")
     fit.add_argument("--seed", type=whole, default=1, help="of weights and shuffling")
     fit.add_argument("--skip_full_eval", action="store_true", help="no test rows, no export: a tuning trial")
@@ -109,12 +109,21 @@ def read_spec(uri: str) -> ModelSpec:
         raise Unusable(f"--model-spec: {error}") from error
 
 
+def tuned_metric(spec: ModelSpec) -> str:
+    """The metric that is reported and that picks the best virtual epoch. Raises Unusable when none is so called."""
+    metric = spec.tuning.metric if spec.tuning else f"val_{spec.gate.metric}"
+    known = sorted(f"val_{name}" for name in METRICS[spec.training.task])
+    if metric not in known:
+        raise Unusable(f"tuning.metric: {spec.training.task} models report {', '.join(known)}; got {metric}")
+    return metric
+
+
 def parse(words: Sequence[str] | None = None) -> tuple[argparse.Namespace, ModelSpec, Places]:
     """Read the command line over the model file's own defaults. Raises Unusable; unknown arguments exit with 2."""
     words = sys.argv[1:] if words is None else words
     top = parser()
     spec = read_spec(top.parse_known_args(words)[0].model_spec)
-    defaults = {name: h.default for name, h in spec.training.hyperparameters.items()}
+    defaults = {name: str(h.default) for name, h in spec.training.hyperparameters.items()}
     if unknown := sorted(set(defaults) - TUNABLE):
         raise Unusable(f"training.hyperparameters.{unknown[0]}: expected one of {', '.join(sorted(TUNABLE))}")
     top.set_defaults(**defaults)
@@ -122,13 +131,17 @@ def parse(words: Sequence[str] | None = None) -> tuple[argparse.Namespace, Model
     if args.develop:
         args.num_epochs, args.num_examples = 2, 2000
     _positive(args)
+    tuned_metric(spec)
     return args, spec, Places.find(os.environ, args.data_dir, args.output_dir)
 
 
 def _positive(args: argparse.Namespace) -> None:
-    for name in ("num_buckets", "num_embeds", "batch_size", "num_epochs", "learning_rate"):
-        if getattr(args, name) <= 0:
+    for name in ("num_buckets", "num_embeds", "batch_size", "num_epochs", "patience", "learning_rate"):
+        if not getattr(args, name) > 0:
             raise Unusable(f"--{name}: expected more than 0, got {getattr(args, name)}")
+    for name in ("num_examples", "seed"):
+        if getattr(args, name) < 0:
+            raise Unusable(f"--{name}: expected 0 or more, got {getattr(args, name)}")
     try:
         sizes = [whole(part) for part in str(args.hidden_units).split(",")]
     except ValueError:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.json
 import pyarrow.parquet
 
 from retraining.modelspec import ModelSpec
@@ -14,6 +16,8 @@ from trainer import storage
 from trainer.errors import Unusable
 
 Columns = dict[str, np.ndarray]
+_ZONE = "(Z|:[0-9.]+[+-][0-9:]+)$"  # how a time of day with a time zone ends
+_READERS = {"csv": pyarrow.csv.read_csv, "jsonl": pyarrow.json.read_json, "parquet": pyarrow.parquet.read_table}
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,7 @@ class Rows:
 
     features: Columns
     label: np.ndarray  # float64 for binary and regression, str for multiclass
-    timestamp: np.ndarray  # datetime64[us]
-    key: np.ndarray  # str
+    timestamp: np.ndarray  # datetime64[us], UTC
 
     def __len__(self) -> int:
         return len(self.label)
@@ -31,93 +34,120 @@ class Rows:
     def take(self, index: np.ndarray) -> "Rows":
         """The rows at ``index`` (positions or a mask)."""
         features = {name: column[index] for name, column in self.features.items()}
-        return Rows(features, self.label[index], self.timestamp[index], self.key[index])
+        return Rows(features, self.label[index], self.timestamp[index])
 
 
-def read_dataset(pattern: str, spec: ModelSpec, folder: Path, limit: int | None = None) -> Rows:
-    """The rows of all files that match ``pattern`` (Parquet or CSV), at most ``limit``.
+def read_dataset(
+    pattern: str, spec: ModelSpec, folder: Path, limit: int | None = None, *, may_be_empty: bool = False
+) -> Rows:
+    """The labelled rows of all files that match ``pattern`` (Parquet, CSV or JSON lines), at most ``limit``.
+
+    Files in Cloud Storage are copied to ``folder`` first.
 
     Raises:
-        Unusable: no file, no row, a missing column, or a column that cannot be read as its type.
+        Unusable: no file or row (unless ``may_be_empty``), a missing column, or one that is not of its type.
     """
+    if pattern.startswith("bq"):
+        raise Unusable(f"{pattern}: expected files in Cloud Storage, got a BigQuery table: export it first")
     files = storage.fetch(pattern, folder)
-    if not files:
-        raise Unusable(f"{pattern}: expected files, found none")
-    table = pa.concat_tables([_read(path) for path in files], promote_options="permissive")
-    if limit is not None:
-        table = table.slice(0, limit)
-    if table.num_rows == 0:
-        raise Unusable(f"{pattern}: expected rows, found none")
-    return _rows(table, spec, pattern)
+    tables = [_read(path) for path in files]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive") if tables else None
+    except pa.ArrowException as error:
+        raise Unusable(f"{pattern}: the files have different columns: {error}") from error
+    if table is None or table.num_rows == 0:
+        if may_be_empty:
+            return _nothing(spec)
+        raise Unusable(f"{pattern}: expected {'files' if table is None else 'rows'}, found none")
+    return _rows(table if limit is None else table.slice(0, limit), spec, pattern, may_be_empty)
 
 
-def _read(path: Path) -> pa.Table:
-    if path.name.endswith(".csv") or ".csv" in path.suffixes:
-        return pyarrow.csv.read_csv(path)
-    return pyarrow.parquet.read_table(path)
+def _read(path: Path) -> Any:
+    kind = next((ending for ending in _READERS if f".{ending}" in path.name), "parquet")
+    try:
+        return _READERS[kind](path)
+    except (pa.ArrowException, OSError) as error:
+        raise Unusable(f"{path.name}: expected {kind}, cannot read it: {error}") from error
 
 
-def _rows(table: pa.Table, spec: ModelSpec, pattern: str) -> Rows:
+def _rows(table: Any, spec: ModelSpec, pattern: str, may_be_empty: bool) -> Rows:
     source = spec.source
     for name in (source.label, *spec.features):
         if name not in table.column_names:
             raise Unusable(f"{pattern}: expected column {name}, found {', '.join(sorted(table.column_names))}")
     table = table.filter(pc.is_valid(table[source.label]))
     if table.num_rows == 0:
+        if may_be_empty:
+            return _nothing(spec)
         raise Unusable(f"{pattern}: column {source.label}: every label is missing")
     features = {
         name: _text(table, name, pattern) if feature.type == "categorical" else _number(table, name, pattern)
         for name, feature in spec.features.items()
     }
-    label = (
-        _text(table, source.label, pattern)
-        if spec.training.task == "multiclass"
-        else _number(table, source.label, pattern).astype(np.float64)
-    )
-    count = table.num_rows
-    stamp = (
-        _timestamp(table, source.timestamp) if source.timestamp in table.column_names else np.zeros(count, "M8[us]")
-    )
-    key = _text(table, source.key, pattern) if source.key in table.column_names else np.arange(count).astype(str)
-    return Rows(features, label, stamp, key)
+    return Rows(features, _label(table, spec, pattern), _timestamp(table, source.timestamp, pattern))
 
 
-def _number(table: pa.Table, name: str, pattern: str) -> np.ndarray:
-    try:
-        column = pc.cast(table[name], pa.float32(), safe=False)
-    except pa.ArrowInvalid as error:
-        raise Unusable(f"{pattern}: column {name}: expected numbers, got {table[name].type}: {error}") from error
-    return np.asarray(pc.fill_null(column, float("nan")).to_numpy(), dtype=np.float32)
+def _nothing(spec: ModelSpec) -> Rows:
+    kinds = {
+        name: object if feature.type == "categorical" else np.float32 for name, feature in spec.features.items()
+    }
+    label = object if spec.training.task == "multiclass" else np.float64
+    columns = {name: np.empty(0, kind) for name, kind in kinds.items()}
+    return Rows(columns, np.empty(0, label), np.empty(0, "M8[us]"))
 
 
-def _text(table: pa.Table, name: str, pattern: str) -> np.ndarray:
-    try:
-        column = pc.cast(table[name], pa.string())
-    except pa.ArrowInvalid as error:
-        raise Unusable(f"{pattern}: column {name}: expected text, got {table[name].type}: {error}") from error
+def _label(table: Any, spec: ModelSpec, pattern: str) -> np.ndarray:
+    if spec.training.task == "multiclass":
+        return _text(table, spec.source.label, pattern)
+    return _cast(table, spec.source.label, pa.float64(), "numbers", pattern).to_numpy()
+
+
+def _number(table: Any, name: str, pattern: str) -> np.ndarray:
+    column = _cast(table, name, pa.float32(), "numbers", pattern)
+    numbers = np.array(pc.fill_null(column, float("nan")).to_numpy(), dtype=np.float32)
+    numbers[np.isinf(numbers)] = np.nan  # as the served graph sees it
+    return numbers
+
+
+def _text(table: Any, name: str, pattern: str) -> np.ndarray:
+    column = _cast(table, name, pa.string(), "text", pattern)
     return np.asarray(pc.fill_null(column, "").to_numpy(zero_copy_only=False), dtype=object)
 
 
-def _timestamp(table: pa.Table, name: str) -> np.ndarray:
-    column = table[name]
-    if pa.types.is_string(column.type):
-        column = pc.cast(column, pa.timestamp("us", "UTC"))
-    return np.asarray(pc.cast(column, pa.timestamp("us", column.type.tz)).to_numpy(), dtype="M8[us]")
+def _cast(table: Any, name: str, to: Any, expected: str, pattern: str) -> Any:
+    try:
+        return pc.cast(table[name].combine_chunks(), to, safe=False)
+    except pa.ArrowException as error:
+        raise Unusable(f"{pattern}: column {name}: expected {expected}, got {table[name].type}: {error}") from error
+
+
+def _timestamp(table: Any, name: str, pattern: str) -> np.ndarray:
+    """When each row happened; NaT where that is unknown. Text without a time zone counts as UTC."""
+    if name not in table.column_names:
+        return np.full(table.num_rows, np.datetime64("NaT"), "M8[us]")
+    to = pa.timestamp("us", getattr(table[name].type, "tz", None))
+    if pa.types.is_string(table[name].type) and pc.any(pc.match_substring_regex(table[name], _ZONE)).as_py():
+        to = pa.timestamp("us", "UTC")
+    return np.asarray(_cast(table, name, to, "times", pattern).to_numpy(zero_copy_only=False), dtype="M8[us]")
 
 
 def missing(column: np.ndarray) -> np.ndarray:
     """Which values are missing, as a mask."""
-    return column == "" if column.dtype == object else np.isnan(column)
+    return np.asarray(column == "") if column.dtype == object else np.isnan(column)
 
 
-def check_features(rows: Rows, spec: ModelSpec) -> None:
+def check(rows: Rows, spec: ModelSpec) -> None:
     """Refuse rows from which nothing can be learnt. Raises Unusable."""
     for name in spec.features:
         if missing(rows.features[name]).all():
             raise Unusable(f"column {name}: every value is missing")
-    if spec.training.task == "binary" and not set(np.unique(rows.label)) <= {0.0, 1.0}:
-        raise Unusable(f"column {spec.source.label}: expected 0 and 1, got {sorted(set(rows.label))[:5]}")
-    if spec.training.task != "regression" and len(set(rows.label)) < 2:
-        raise Unusable(f"column {spec.source.label}: expected at least two classes, got {rows.label[0]}")
-    if spec.training.task == "regression" and not np.isfinite(rows.label).all():
-        raise Unusable(f"column {spec.source.label}: expected finite numbers")
+    label, task = spec.source.label, spec.training.task
+    if task == "regression":
+        if not np.isfinite(rows.label).all():
+            raise Unusable(f"column {label}: expected finite numbers")
+        return
+    found = sorted(set(rows.label.tolist()))
+    if task == "binary" and not set(found) <= {0.0, 1.0}:
+        raise Unusable(f"column {label}: expected 0 and 1, got {', '.join(map(str, found[:5]))}")
+    if len(found) < 2:
+        raise Unusable(f"column {label}: expected at least two classes, got only {found[0]}")

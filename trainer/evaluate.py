@@ -1,15 +1,15 @@
 """``python -m trainer.evaluate``: candidate and champion on the same fresh labelled rows, row by row.
 
-A job of its own, with an account that can write nothing but its report. It decides nothing: it measures.
+A job of its own, with an account that can write nothing but its report. It decides nothing: it measures. Exit
+codes: 0 done, 1 try again, 2 permanent.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,75 +21,126 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 
 from retraining.modelspec import ModelSpec
-from retraining.reports import Evaluation, Paired, Slice
-from trainer import notify, storage
+from retraining.reports import Evaluation
+from trainer import golden, notify, storage
 from trainer.arguments import read_spec
-from trainer.data import Rows, read_dataset
+from trainer.compare import Answers, compare, slices
+from trainer.data import Columns, Rows, read_dataset
 from trainer.errors import Unusable
 from trainer.manifest import digest, file_digests
-from trainer.metrics import invalid, row_losses, scores
+from trainer.metrics import invalid, scores
 
 LATENCY_CALLS = 200
-GOLDEN_TOLERANCE = 1e-4
-MAX_SLICES = 40  # values of one column, the most frequent first
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A model's answers on the rows, and what they cost."""
-
-    serve: Any
-    classes: list[str]
-    predicted: np.ndarray
-    losses: np.ndarray
-    digest: str
+def moment(text: str) -> datetime:
+    """A time such as 2013-03-01T00:00:00Z; without a time zone it is UTC."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m trainer.evaluate", description=__doc__)
+    top = argparse.ArgumentParser(prog="python -m trainer.evaluate", description=__doc__, allow_abbrev=False)
     top.add_argument("--model-spec", required=True, help="model file (YAML or JSON), path or gs://")
-    top.add_argument("--run-id", required=True)
-    top.add_argument("--nonce", default="")
+    top.add_argument("--run-id", required=True, help="name of the run, written into the evaluation")
+    top.add_argument("--nonce", default="", help="what tells this job's launch from another")
     top.add_argument("--candidate", required=True, help="the candidate's model folder")
-    top.add_argument("--candidate-digest", default="", help="digest its manifest has; checked")
+    top.add_argument("--candidate-digest", default="", help="digest that its manifest has; checked")
     top.add_argument("--champion", default="", help="the champion's model folder; empty: there is none")
-    top.add_argument("--champion-digest", default="")
+    top.add_argument("--champion-digest", default="", help="digest that its manifest has; checked")
     top.add_argument("--data", required=True, help="pattern of labelled rows")
-    top.add_argument("--since", type=datetime.fromisoformat, help="ignore older rows")
-    top.add_argument("--until", type=datetime.fromisoformat, help="ignore these and newer rows")
+    top.add_argument("--since", type=moment, help="ignore older rows")
+    top.add_argument("--until", type=moment, help="ignore rows of this time and newer")
     top.add_argument("--output", required=True, help="file of the evaluation")
-    top.add_argument("--notify-topic", default="")
+    top.add_argument("--notify-topic", default="", help="projects/P/topics/T that hears of the end")
     return top
 
 
+@dataclass(frozen=True)
+class Model:
+    """A SavedModel that was fetched and checked."""
+
+    uri: str
+    loaded: Any  # kept, because its signature does not keep the weights
+    serve: Any
+    classes: list[str]
+    digest: str
+
+    @classmethod
+    def load(cls, uri: str, expected: str, folder: Path) -> "Model":
+        """The model at ``uri``, copied to ``folder``. Raises Unusable: none there, or one that was changed."""
+        import tensorflow as tf
+
+        local = storage.fetch_tree(uri, folder)
+        if not (local / "saved_model.pb").is_file():
+            raise Unusable(f"{uri}: expected a SavedModel, found none")
+        found = digest(file_digests(local))
+        if expected and found != expected:
+            raise Unusable(f"{uri}: expected files with digest {expected}, got {found}: they were changed")
+        loaded = tf.saved_model.load(str(local))
+        serve = loaded.signatures["serving_default"]
+
+        return cls(uri, loaded, serve, [name.decode() for name in _classes(serve)], found)
+
+    def answers(self, spec: ModelSpec, rows: Rows) -> Answers:
+        """The model's answers to ``rows``, of which there is at least one."""
+        from trainer.predict import predict
+
+        return Answers.of(spec.training.task, predict(self.serve, rows), rows.label, self.classes)
+
+
+def _classes(serve: Any) -> list[bytes]:
+    """The classes of a multiclass model, in the order of its scores."""
+    if "classes" not in serve.structured_outputs:
+        return []
+    from trainer.predict import ask
+
+    listed = ask(serve, _one_row(serve))["classes"][0]
+    return list(listed)
+
+
+def _one_row(serve: Any) -> Columns:
+    """A row in which everything is missing."""
+    signature = serve.structured_input_signature[1]
+    text = {name: spec.dtype.name == "string" for name, spec in signature.items()}
+    return {n: np.array([""], object) if is_text else np.array([np.nan], np.float32) for n, is_text in text.items()}
+
+
 def evaluate(args: argparse.Namespace, spec: ModelSpec, folder: Path) -> Evaluation:
-    """Measure both models. Raises Unusable: a tampered model, or no rows."""
-    rows = _window(read_dataset(args.data, spec, folder / "data"), args.since, args.until)
-    if len(rows) == 0:
-        raise Unusable(f"{args.data}: expected rows in the window, found none")
-    candidate = _score(args.candidate, args.candidate_digest, spec, rows, folder / "candidate")
-    champion = (
-        _score(args.champion, args.champion_digest, spec, rows, folder / "champion") if args.champion else None
-    )
-    task = spec.training.task
-    days = rows.timestamp.astype("M8[D]").astype(np.int64)
+    """Measure both models. Without any rows the metrics are left out. Raises Unusable."""
+    rows = _window(read_dataset(args.data, spec, folder / "data", may_be_empty=True), args.since, args.until)
+    candidate = Model.load(args.candidate, args.candidate_digest, folder / "candidate")
+    champion = Model.load(args.champion, args.champion_digest, folder / "champion") if args.champion else None
+    measured: dict[str, Any] = {"candidate": {}}
+    if len(rows):
+        measured = _measured(spec, rows, candidate, champion)
     return Evaluation(
         run_id=args.run_id,
         nonce=args.nonce,
         rows=len(rows),
-        first=_moment(rows.timestamp.min()),
-        last=_moment(rows.timestamp.max()),
-        candidate=scores(task, candidate.predicted, rows.label, candidate.classes),
-        champion=scores(task, champion.predicted, rows.label, champion.classes) if champion else None,
-        difference=paired(candidate.losses - champion.losses, days) if champion else None,
-        slices=tuple(_slices(spec, rows, candidate, champion, days)),
-        invalid_outputs=invalid(task, candidate.predicted),
         latency_p99_ms=_latency(candidate.serve, rows),
-        golden_mismatches=_golden(args.candidate, candidate.serve),
+        golden_mismatches=_golden(candidate, spec),
         candidate_digest=candidate.digest,
         champion_digest=champion.digest if champion else "",
+        **measured,
     )
+
+
+def _measured(spec: ModelSpec, rows: Rows, candidate: Model, champion: Model | None) -> dict[str, Any]:
+    task = spec.training.task
+    ours = candidate.answers(spec, rows)
+    theirs = champion.answers(spec, rows) if champion else None
+    days = rows.timestamp.astype("M8[D]").astype(np.int64)
+    return {
+        "first": _utc(rows.timestamp.min()),
+        "last": _utc(rows.timestamp.max()),
+        "candidate": scores(task, ours.predicted, rows.label, ours.classes),
+        "champion": scores(task, theirs.predicted, rows.label, theirs.classes) if theirs else None,
+        "difference": compare(ours, theirs, days) if theirs else None,
+        "slices": tuple(slices(spec, rows, ours, theirs, days)),
+        "invalid_outputs": invalid(task, ours.predicted),
+    }
 
 
 def _window(rows: Rows, since: datetime | None, until: datetime | None) -> Rows:
@@ -98,81 +149,20 @@ def _window(rows: Rows, since: datetime | None, until: datetime | None) -> Rows:
         keep &= rows.timestamp >= np.datetime64(since.astimezone(UTC).replace(tzinfo=None), "us")
     if until:
         keep &= rows.timestamp < np.datetime64(until.astimezone(UTC).replace(tzinfo=None), "us")
-    return rows.take(keep)
+    return rows if keep.all() else rows.take(keep)
 
 
-def _moment(stamp: np.datetime64) -> datetime:
-    found: datetime = stamp.astype("M8[us]").item()
-    return found.replace(tzinfo=UTC)
-
-
-def load(uri: str, expected: str, folder: Path) -> tuple[Any, str]:
-    """The serving signature of the model at ``uri``, and the digest of its files. Raises Unusable."""
-    import tensorflow as tf
-
-    local = storage.fetch_tree(uri, folder)
-    found = digest(file_digests(local)) if local.is_dir() else ""
-    if not (local / "saved_model.pb").is_file():
-        raise Unusable(f"{uri}: expected a SavedModel, found none")
-    if expected and found != expected:
-        raise Unusable(f"{uri}: expected files with digest {expected[:12]}, found {found[:12]}: it was changed")
-    return tf.saved_model.load(str(local)).signatures["serving_default"], found
-
-
-def _score(uri: str, expected: str, spec: ModelSpec, rows: Rows, folder: Path) -> Scored:
-    from trainer.predict import ask, predict
-
-    serve, found = load(uri, expected, folder)
-    classes: list[str] = []
-    if spec.training.task == "multiclass":
-        one = ask(serve, rows.take(np.arange(1)).features)
-        classes = [name.decode() for name in one["classes"][0]]
-    predicted = predict(serve, rows)
-    return Scored(serve, classes, predicted, row_losses(spec.training.task, predicted, rows.label, classes), found)
-
-
-def paired(difference: np.ndarray, clusters: np.ndarray) -> Paired:
-    """Mean of row-by-row differences [n]; its standard error lets rows of one cluster depend on each other."""
-    _, index = np.unique(clusters, return_inverse=True)
-    mean = float(difference.mean())
-    sums = np.bincount(index, weights=difference - mean)
-    count = len(sums)
-    if count >= 2:
-        variance = float((sums**2).sum()) * count / (count - 1) / len(difference) ** 2
-    else:
-        variance = float(difference.var(ddof=1)) / len(difference) if len(difference) > 1 else 0.0
-    return Paired(rows=len(difference), clusters=count, mean=mean, standard_error=variance**0.5)
-
-
-def _slices(
-    spec: ModelSpec, rows: Rows, candidate: Scored, champion: Scored | None, days: np.ndarray
-) -> Iterator[Slice]:
-    """Every large enough group of rows of the columns that the gate names."""
-    task = spec.training.task
-    for column in spec.gate.slices.by:
-        text = rows.features[column].astype(str)
-        values, counts = np.unique(text, return_counts=True)
-        for value in values[np.argsort(-counts)][:MAX_SLICES]:
-            mask = text == value
-            if mask.sum() < spec.gate.slices.min_rows:
-                break
-            label = rows.label[mask]
-            yield Slice(
-                column=column,
-                value=str(value),
-                rows=int(mask.sum()),
-                candidate=scores(task, candidate.predicted[mask], label, candidate.classes),
-                champion=scores(task, champion.predicted[mask], label, champion.classes) if champion else None,
-                difference=paired((candidate.losses - champion.losses)[mask], days[mask]) if champion else None,
-            )
+def _utc(stamp: np.datetime64) -> datetime | None:
+    found: datetime | None = stamp.astype("M8[us]").item()
+    return found.replace(tzinfo=UTC) if found else None
 
 
 def _latency(serve: Any, rows: Rows) -> float:
     """p99 in milliseconds of one row through the signature."""
     from trainer.predict import ask
 
-    one = rows.take(np.arange(1)).features
-    for _ in range(5):
+    one = rows.take(np.arange(1)).features if len(rows) else _one_row(serve)
+    for _ in range(10):  # the first calls prepare
         ask(serve, one)
     times = []
     for _ in range(LATENCY_CALLS):
@@ -182,41 +172,30 @@ def _latency(serve: Any, rows: Rows) -> float:
     return float(np.quantile(times, 0.99) * 1000)
 
 
-def _golden(uri: str, serve: Any) -> int:
-    """Rows that are answered differently now than right after training."""
-    from trainer.predict import ask
-
-    body = storage.read(f"{uri.rstrip('/').rsplit('/', 1)[0]}/report/golden.json")
-    if body is None:
-        return 0
-    golden = json.loads(body)
-    features = {
-        name: np.array(column, dtype=object)
-        if any(isinstance(v, str) for v in column)
-        else np.array([np.nan if v is None else v for v in column], np.float32)
-        for name, column in golden["features"].items()
-    }
-    answer = ask(serve, features)
-    now = answer[next(name for name in ("score", "scores", "value") if name in answer)].astype(np.float64)
-    then = np.array(golden["answers"], np.float64)
-    far = np.abs(now - then) > GOLDEN_TOLERANCE * np.maximum(1.0, np.abs(then))
-    return int(far.reshape(len(then), -1).any(axis=1).sum())
+def _golden(model: Model, spec: ModelSpec) -> int:
+    """Golden rows that are answered differently than right after training. Raises Unusable when there are none."""
+    uri = f"{model.uri.rstrip('/').rsplit('/', 1)[0]}/report/golden.json"
+    content = storage.read(uri)
+    if content is None:
+        raise Unusable(f"{uri}: expected golden rows beside the model, found none")
+    return golden.mismatches(model.serve, content, spec)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the job: exit code 0 done, 2 permanent."""
+    """Run the job; see the module's docstring for exit codes."""
     args = parser().parse_args(words)
     try:
         spec = read_spec(args.model_spec)
         with tempfile.TemporaryDirectory() as folder:
             report = evaluate(args, spec, Path(folder))
+        storage.write(args.output, report.to_json().encode())
+        print(f"{report.rows} rows; candidate {report.candidate}; champion {report.champion}", flush=True)
+        return 0
     except Unusable as error:
         print(f"permanent: {error}", flush=True)
         return 2
-    storage.write(args.output, report.to_json().encode())
-    print(f"{report.rows} rows; candidate {report.candidate}; champion {report.champion}", flush=True)
-    notify.job_ended(args.notify_topic, args.run_id)
-    return 0
+    finally:
+        notify.job_ended(args.notify_topic, args.run_id)
 
 
 if __name__ == "__main__":

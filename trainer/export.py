@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from retraining.modelspec import ModelSpec
 from retraining.reports import TrainingReport
-from trainer import storage
+from trainer import golden, storage
 from trainer.arguments import TUNABLE, Places
 from trainer.baseline import baseline
 from trainer.data import Rows
@@ -34,14 +34,18 @@ def export(
     log: Callable[[str], None],
 ) -> None:
     """Write model/ and report/. The manifest is written last: where it is, everything is."""
+    parameters = {name: str(getattr(args, name)) for name in sorted(TUNABLE)}
+    serve = fitted.served.serve
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        tf.saved_model.save(fitted.served, str(model), signatures={"serving_default": fitted.served.serve})
+        tf.saved_model.save(fitted.served, str(model), signatures={"serving_default": serve})
         storage.put_tree(model, places.model)
-        parameters = {name: str(getattr(args, name)) for name in sorted(TUNABLE)}
         written = manifest(spec, args.run_id, args.data_digest, model, parameters, args.seed)
-    serve, task, classes = fitted.served.serve, spec.training.task, fitted.target.classes
-    measured = {f"test_{k}": v for k, v in scores(task, predict(serve, test), test.label, classes).items()}
+
+    measured = {}
+    if len(test):
+        found = scores(spec.training.task, predict(serve, test), test.label, fitted.target.classes)
+        measured = {f"test_{name}": value for name, value in found.items()}
     log(f"on {len(test)} test rows: {json.dumps(measured)}")
     report = TrainingReport(
         run_id=args.run_id,
@@ -52,18 +56,11 @@ def export(
         parameters=parameters,
         resumed_from_epoch=fitted.resumed_from,
     )
-    reference = baseline(spec, args.run_id, train, predict(serve, validation), classes)
-    golden = validation.take(np.arange(min(GOLDEN_ROWS, len(validation))))
-    answers = {"features": _plain(golden), "answers": predict(serve, golden).tolist()}
+    reference = baseline(spec, args.run_id, train, predict(serve, validation), fitted.target.classes)
+    sample = validation.take(np.arange(min(GOLDEN_ROWS, len(validation))))
+
     storage.write(f"{places.report}/training.json", report.to_json().encode())
     storage.write(f"{places.report}/baseline.json", reference.to_json().encode())
-    storage.write(f"{places.report}/golden.json", json.dumps(answers).encode())
+    storage.write(f"{places.report}/golden.json", golden.record(serve, sample))
     storage.write(f"{places.report}/manifest.json", written.to_json().encode())
-
-
-def _plain(rows: Rows) -> dict[str, list[object]]:
-    """Columns as JSON holds them: null is missing."""
-    return {
-        name: [None if isinstance(v, float) and np.isnan(v) else v for v in column.tolist()]
-        for name, column in rows.features.items()
-    }
+    log(f"wrote {places.model} with digest {written.digest}")

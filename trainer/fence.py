@@ -6,6 +6,7 @@ job that Vertex AI restarts finds its own id there and goes on.
 
 import json
 import os
+from collections.abc import Mapping
 
 from trainer import storage
 
@@ -19,3 +20,9 @@ def take(uri: str, nonce: str) -> bool:
         return True
     held = json.loads(storage.read(uri) or b"{}")
     return bool(held.get("job_id") == job)
+
+
+def chief(environ: Mapping[str, str]) -> bool:
+    """Whether this machine is the first of its job. The others have nothing to do: one machine is enough."""
+    task = json.loads(environ.get("CLUSTER_SPEC") or "{}").get("task", {})
+    return task.get("type", "workerpool0") == "workerpool0" and int(task.get("index", 0)) == 0

@@ -23,16 +23,22 @@ def ask(serve: Serve, features: Columns) -> dict[str, np.ndarray]:
 
 def _call(serve: Serve, tensors: dict[str, Any]) -> dict[str, Any]:
     """A signature loaded from disk takes keywords, the function it was saved from takes the dict."""
-    if hasattr(serve, "structured_input_signature") and serve.structured_input_signature[1]:
+    if getattr(serve, "structured_input_signature", ((), {}))[1]:
         return serve(**tensors)
     return serve(tensors)
 
 
-def predict(serve: Serve, rows: Rows) -> np.ndarray:
+def predict_columns(serve: Serve, features: Columns) -> np.ndarray:
     """Probabilities [n] or [n, classes], or numbers [n], float64."""
+    count = len(next(iter(features.values())))
     parts = []
-    for start in range(0, len(rows), _PIECE):
-        answer = ask(serve, {name: column[start : start + _PIECE] for name, column in rows.features.items()})
+    for start in range(0, count, _PIECE):
+        answer = ask(serve, {name: column[start : start + _PIECE] for name, column in features.items()})
         key = next(name for name in ("score", "scores", "value") if name in answer)
         parts.append(answer[key].astype(np.float64))
     return np.concatenate(parts)
+
+
+def predict(serve: Serve, rows: Rows) -> np.ndarray:
+    """The same for rows."""
+    return predict_columns(serve, rows.features)

@@ -1,7 +1,7 @@
 """Raw features → numbers, as part of the served graph: fitted once, applied to training rows by the same code.
 
 There is no training-serving skew because there are no two implementations: training feeds whole columns through
-``Preprocess.__call__`` before it fits, serving feeds requests through it.
+``Preprocess`` before it fits, serving feeds requests through it.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from trainer.data import Columns, Rows, missing
 
 MAX_VOCABULARY = 10_000
 MAX_CROSSES = 6
+PIECE = 65_536  # rows that are encoded at once
 CROSS_CELLS = 20_000  # a cross with more combinations is hashed into so many
 
 
@@ -37,7 +38,7 @@ class Preprocess(tf.Module):
         self.categorical = text
         columns = {name: rows.features[name] for name in self.numeric}
         means = [float(np.nanmean(column, dtype=np.float64)) for column in columns.values()]
-        spreads = [float(np.nanstd(column, dtype=np.float64)) or 1.0 for column in columns.values()]
+        spreads = [_spread(column) for column in columns.values()]
         self.mean, self.spread = tf.constant(means, tf.float32), tf.constant(spreads, tf.float32)
         self.gaps = [i for i, column in enumerate(columns.values()) if missing(column).any()]
         self.edges = [tf.constant(_edges(column, num_buckets), tf.float32) for column in columns.values()]
@@ -52,8 +53,8 @@ class Preprocess(tf.Module):
 
     def __call__(self, features: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Raw rank-1 columns → numbers [n, sizes.numbers] float32, ids [n, len(sizes.wide)] int32."""
-        raw = tf.stack([tf.cast(features[name], tf.float32) for name in self.numeric], axis=1)
-        absent = tf.math.is_nan(raw)
+        raw = self._numbers(features)
+        absent = tf.logical_not(tf.math.is_finite(raw))
         scaled = tf.where(absent, 0.0, (raw - self.mean) / self.spread)
         flags = tf.gather(tf.cast(absent, tf.float32), self.gaps, axis=1) if self.gaps else scaled[:, :0]
         none = tf.constant(0, tf.int64)
@@ -66,6 +67,11 @@ class Preprocess(tf.Module):
         every = [*ids, *cells, *crosses]
         return tf.concat([scaled, flags], axis=1), tf.stack([tf.cast(column, tf.int32) for column in every], axis=1)
 
+    def _numbers(self, features: dict[str, tf.Tensor]) -> tf.Tensor:
+        if not self.numeric:
+            return tf.zeros([tf.size(features[self.categorical[0]]), 0])
+        return tf.stack([tf.cast(features[name], tf.float32) for name in self.numeric], axis=1)
+
     def _cross(self, ids: list[tf.Tensor], a: int, b: int) -> tf.Tensor:
         cells = self.sizes.categories[a] * self.sizes.categories[b]
         return tf.math.floormod(ids[a] * self.sizes.categories[b] + ids[b], min(cells, CROSS_CELLS))
@@ -75,16 +81,28 @@ class Preprocess(tf.Module):
         numbers = {name: tf.TensorSpec([None], tf.float32, name) for name in self.numeric}
         return numbers | {name: tf.TensorSpec([None], tf.string, name) for name in self.categorical}
 
-    def apply(self, features: Columns) -> tuple[np.ndarray, np.ndarray]:
-        """Whole columns at once, as the graph will do it for requests."""
-        graph = tf.function(self.__call__)
-        parts = []
+
+class Encoder:
+    """The graph over whole columns, as it will be over requests."""
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        self._graph = tf.function(preprocess, input_signature=[preprocess.signature()])
+
+    def __call__(self, features: Columns) -> tuple[np.ndarray, np.ndarray]:
+        """Columns [n] → numbers [n, f] and ids [n, k]."""
         count = len(next(iter(features.values())))
-        for start in range(0, count, 65_536):
-            piece = {name: tf.constant(column[start : start + 65_536]) for name, column in features.items()}
-            parts.append(graph(piece))
+        parts = [
+            self._graph({name: tf.constant(column[start : start + PIECE]) for name, column in features.items()})
+            for start in range(0, count, PIECE)
+        ]
         numbers, ids = zip(*parts, strict=True)
-        return np.concatenate([p.numpy() for p in numbers]), np.concatenate([p.numpy() for p in ids])
+        return np.concatenate(numbers), np.concatenate(ids)
+
+
+def _spread(column: np.ndarray) -> float:
+    """Standard deviation; 1 for a column that is constant but for rounding."""
+    spread = float(np.nanstd(column, dtype=np.float64))
+    return spread if spread > 1e-6 * max(1e-30, float(np.nanmax(np.abs(column)))) else 1.0
 
 
 def _edges(column: np.ndarray, buckets: int) -> np.ndarray:

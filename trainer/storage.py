@@ -36,13 +36,15 @@ def read(uri: str) -> bytes | None:
 
 
 def write(uri: str, body: bytes) -> None:
-    """Write the file, whatever was there."""
+    """Write the file, whatever was there; readers see the old file or the whole new one."""
     if remote(uri):
         _blob(uri).upload_from_string(body, content_type="application/octet-stream")
         return
     path = Path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(body)
+    new.replace(path)
 
 
 def create(uri: str, body: bytes) -> bool:
