@@ -101,13 +101,16 @@ class Engines:
     @cached_property
     def _monitor(self) -> "MonitorWorld":
         from gcp.bus import PubsubBus
+        from gcp.drift_log import DriftStatements
         from monitoring.handler import MonitorWorld
+        from monitoring.log import DriftLog
 
+        run = DriftStatements(self._bigquery, self._settings.dataset)
         return MonitorWorld(
             settings=self._settings,
             models=self._intake.models,
             store=self._intake.store,
-            bigquery=self._bigquery,
+            log=DriftLog(run, self._settings.project, self._settings.dataset),
             artifacts=self._artifacts,
             bus=PubsubBus(self._settings.project),
             now=self._intake.now,

@@ -1,7 +1,7 @@
 """What others would have got on the same rows: ``python -m local.rehearsal.peers``.
 
 never: the first model for the whole year. calendar: a new model on the first of each month, trained on the same
-window as ours, without any gate. oracle: a model that has seen a third of the very month it is judged on; its losses
+window as ours, without any gate. oracle: a model that has seen a third of the month it is judged on; its losses
 are those of the rest. All train with the same code and parameters as the system's own runs.
 """
 
@@ -67,7 +67,7 @@ def months() -> Iterator[tuple[datetime, datetime]]:
 
 
 def answers(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per flight of the replay: flight_id, departure, ontime, never, calendar, oracle (null where it trained)."""
+    """One row per flight: flight_id, departure, ontime, never, calendar, oracle (null where it trained)."""
     year = between(frame, START, END + DAY).copy()
     year["never"] = fitted(spec, between(frame, day(1, 1), START), year)
     third = pd.util.hash_pandas_object(year["flight_id"], index=False) % 3 == 0

@@ -1,0 +1,1 @@
+"""``retrain demo``: the rehearsal with a display, and at its end a summary and a page."""
