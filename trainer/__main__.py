@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -50,10 +51,10 @@ def work(args: Namespace, spec: ModelSpec, places: Places, folder: Path) -> None
     export(spec, args, places, fitted, train, validation, test, log)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the job; see the module's docstring for exit codes."""
     try:
-        args, spec, places = parse()
+        args, spec, places = parse(words)
     except Unusable as error:
         log(f"permanent: {error}")
         return 2

@@ -1,15 +1,18 @@
 """``python -m trainer.serve``: a deployed model behind HTTP, by Vertex AI's contract for serving containers.
 
-``POST {"instances": [{feature: value, …}, …]}`` → ``{"predictions": [{…}, …]}``. Unknown keys are ignored, so that
-a row's key may travel along into the request log; a missing key is a missing value.
+``POST {"instances": [{feature: value, …}, …]}`` → ``{"predictions": [{…}, …]}``. A row's key may travel along in an
+instance, into the request log.
 """
 
+import argparse
 import json
-import math
 import os
 import sys
 import tempfile
 import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,64 +20,32 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-import numpy as np
-
 from trainer import storage
+from trainer.predictor import BadInstance, Predictor
 
 MAX_BYTES = 10_000_000
+_SHAPE = 'expected {"instances": [{feature: value, ...}, ...]} with at least one instance'
 
 
-class BadRequest(Exception):
-    """The request cannot be answered; the text names instance and feature."""
+@dataclass(frozen=True)
+class Contract:
+    """What Vertex AI tells a serving container."""
 
+    model: str  # folder of the SavedModel
+    port: int
+    health: str
+    predict: str
 
-class Predictor:
-    """A SavedModel's serving signature over JSON instances."""
-
-    def __init__(self, folder: Path) -> None:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        self._model = tf.saved_model.load(str(folder))
-        self._serve = self._model.signatures["serving_default"]
-        signature = self._serve.structured_input_signature[1]
-        self._text = {name for name, spec in signature.items() if spec.dtype == tf.string}
-        self._names = tuple(signature)
-        self._tf = tf
-        self.predict([{}])  # the first call traces
-
-    def predict(self, instances: list[Any]) -> list[dict[str, Any]]:
-        """One answer per instance. Raises BadRequest."""
-        for number, instance in enumerate(instances):
-            if not isinstance(instance, dict):
-                raise BadRequest(f"instance {number}: expected an object, got {type(instance).__name__}")
-        tensors = {name: self._column(name, instances) for name in self._names}
-        answer = {name: value.numpy() for name, value in self._serve(**tensors).items()}
-        plain = {name: value.astype(str) if value.dtype == object else value for name, value in answer.items()}
-        return [{name: value[row].tolist() for name, value in plain.items()} for row in range(len(instances))]
-
-    def _column(self, name: str, instances: list[Any]) -> Any:
-        values = [instance.get(name) for instance in instances]
-        if name in self._text:
-            return self._tf.constant([_text(name, n, v) for n, v in enumerate(values)], self._tf.string)
-        return self._tf.constant(np.array([_number(name, n, v) for n, v in enumerate(values)], np.float32))
-
-
-def _text(name: str, number: int, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    raise BadRequest(f"instance {number}: {name}: expected text, got {type(value).__name__}")
-
-
-def _number(name: str, number: int, value: Any) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, (int, float)):
-        return float(value)
-    raise BadRequest(f"instance {number}: {name}: expected a number, got {type(value).__name__}")
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Contract":
+        """Read the AIP_* variables. Raises ValueError."""
+        model, port = environ.get("AIP_STORAGE_URI", ""), environ.get("AIP_HTTP_PORT", "8080")
+        if not model:
+            raise ValueError("AIP_STORAGE_URI: expected the model's folder, got nothing")
+        if not port.isdigit():
+            raise ValueError(f"AIP_HTTP_PORT: expected a number, got {port!r}")
+        health, predict = environ.get("AIP_HEALTH_ROUTE", "/health"), environ.get("AIP_PREDICT_ROUTE", "/predict")
+        return cls(model, int(port), health, predict)
 
 
 class Server(ThreadingHTTPServer):
@@ -83,33 +54,34 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], health: str, predict: str) -> None:
-        super().__init__(address, Handler)
-        self.health, self.predict_route = health, predict
+    def __init__(self, host: str, contract: Contract) -> None:
+        super().__init__((host, contract.port), Handler)
+        self.contract = contract
         self.predictor: Predictor | None = None
 
-    def load(self, uri: str) -> None:
-        """Fetch and load the model at ``uri``; a model that cannot be loaded ends the process."""
+    def load(self) -> None:
+        """Fetch and load the model; one that cannot be loaded ends the process, so that the deployment fails."""
+        uri = self.contract.model
         try:
-            folder = storage.fetch_tree(uri, Path(tempfile.mkdtemp()))
-            self.predictor = Predictor(folder)
+            self.predictor = Predictor(storage.fetch_tree(uri, Path(tempfile.mkdtemp())))
             print(f"serving {uri}", flush=True)
-        except Exception as error:  # noqa: BLE001 - without a model there is nothing to serve
-            print(f"permanent: {uri} cannot be served: {type(error).__name__}: {error}", flush=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, without a model there is nothing to serve
+            print(f"{uri} cannot be served: {type(error).__name__}: {error}", flush=True)
             os._exit(2)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """One connection, kept alive."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wbufsize = -1  # an answer leaves in one piece
     server: Server
 
     def do_GET(self) -> None:
         """Health."""
-        if self.path != self.server.health:
-            self._answer(404, {"error": f"no route {self.path}"})
+        if self._route() != self.server.contract.health:
+            self._answer(404, {"error": f"no such route: {self.path}"})
         elif self.server.predictor is None:
             self._answer(503, {"error": "the model is being loaded"})
         else:
@@ -117,36 +89,30 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Predict."""
-        size = int(self.headers.get("content-length") or 0)
-        if size > MAX_BYTES:
-            self.close_connection = True
-            self._answer(413, {"error": f"expected at most {MAX_BYTES} bytes, got {size}"})
+        size = self.headers.get("content-length", "")
+        if not size.isdigit() or int(size) > MAX_BYTES:
+            self.close_connection = True  # what follows cannot be told from the next request
+            limit = f"expected a Content-Length of at most {MAX_BYTES}, got {size or 'none'}"
+            self._answer(413 if size.isdigit() else 411, {"error": limit})
             return
-        body = self.rfile.read(size)
-        if self.path != self.server.predict_route:
-            self._answer(404, {"error": f"no route {self.path}"})
+        body = self.rfile.read(int(size))
+        if self._route() != self.server.contract.predict:
+            self._answer(404, {"error": f"no such route: {self.path}"})
         elif self.server.predictor is None:
             self._answer(503, {"error": "the model is being loaded"})
         else:
-            self._predict(self.server.predictor, body)
+            self._answer(*_predict(self.server.predictor, body))
 
-    def _predict(self, predictor: Predictor, body: bytes) -> None:
-        try:
-            request = json.loads(body)
-            instances = request.get("instances") if isinstance(request, dict) else None
-            if not isinstance(instances, list) or not instances:
-                raise BadRequest('expected {"instances": [{feature: value, ...}, ...]} with at least one instance')
-            self._answer(200, {"predictions": predictor.predict(instances)})
-        except (ValueError, RecursionError) as error:
-            self._answer(400, {"error": f"not JSON: {error}"})
-        except BadRequest as error:
-            self._answer(400, {"error": str(error)})
+    def _route(self) -> str:
+        return self.path.partition("?")[0]
 
     def _answer(self, status: int, content: dict[str, Any]) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
@@ -154,16 +120,36 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are logged by the endpoint, not here."""
 
 
-def main() -> int:
-    """Serve until the process is stopped. HOST is 0.0.0.0 in a container; a local stack sets 127.0.0.1."""
-    env = os.environ
-    uri = env.get("AIP_STORAGE_URI", "")
-    if not uri:
-        print("permanent: AIP_STORAGE_URI: expected the model's folder, got none", flush=True)
+def _predict(predictor: Predictor, body: bytes) -> tuple[int, dict[str, Any]]:
+    """HTTP status and content of the answer to a request's body."""
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return 400, {"error": f"not JSON: {error}"}
+    instances = request.get("instances") if isinstance(request, dict) else None
+    if not isinstance(instances, list) or not instances:
+        return 400, {"error": _SHAPE}
+    try:
+        return 200, {"predictions": predictor.predict(instances)}
+    except BadInstance as error:
+        return 400, {"error": str(error)}
+    except Exception:  # noqa: BLE001 - the next request may fare better
+        traceback.print_exc()
+        return 500, {"error": "the model failed on this request"}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Serve until the process is stopped; exit code 2 when that cannot be done."""
+    top = argparse.ArgumentParser(prog="python -m trainer.serve", description=__doc__, allow_abbrev=False)
+    host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104 - a container's own network
+    top.add_argument("--host", default=host, help="address to listen on; default: $HOST, else every address")
+    args = top.parse_args(words)
+    try:
+        server = Server(args.host, Contract.of(os.environ))
+    except (ValueError, OSError) as error:
+        print(f"cannot serve: {error}", flush=True)
         return 2
-    address = env.get("HOST", "0.0.0.0"), int(env.get("AIP_HTTP_PORT", "8080"))  # noqa: S104 - a container
-    server = Server(address, env.get("AIP_HEALTH_ROUTE", "/health"), env.get("AIP_PREDICT_ROUTE", "/predict"))
-    threading.Thread(target=server.load, args=[uri], daemon=True).start()
+    threading.Thread(target=server.load, daemon=True).start()
     server.serve_forever()
     return 0
 
