@@ -57,7 +57,8 @@ def export(
         resumed_from_epoch=fitted.resumed_from,
     )
     reference = baseline(spec, args.run_id, train, predict(serve, validation), fitted.target.classes)
-    sample = validation.take(np.arange(min(GOLDEN_ROWS, len(validation))))
+    spread = np.linspace(0, len(validation) - 1, min(GOLDEN_ROWS, len(validation))).astype(int)
+    sample = validation.take(spread)  # of all days
 
     storage.write(f"{places.report}/training.json", report.to_json().encode())
     storage.write(f"{places.report}/baseline.json", reference.to_json().encode())

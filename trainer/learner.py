@@ -37,17 +37,20 @@ class Learner:
         self._optimizer = keras.optimizers.Adam(rate)
         self._optimizer.build(network.trainable_variables)
         self._loss = LOSSES[task]
-        self._compiled = tf.function(self._loop, jit_compile=True)
+        self._compiled = tf.function(self._loop, jit_compile=True, autograph=False)
 
     def virtual_epoch(self, rows: Encoded, order: np.ndarray) -> float:
         """Step through the batches of ``order`` [steps, batch], row numbers; the mean loss of the steps."""
         return float(self._compiled(tf.constant(order), rows.numbers, rows.ids, rows.label))
 
     def _loop(self, order: Any, numbers: Any, ids: Any, label: Any) -> Any:
-        total = tf.zeros([])
-        for step in tf.range(len(order)):
-            total += self._step(order[step], numbers, ids, label)
-        return total / len(order)
+        steps = order.shape[0]
+
+        def body(step: Any, total: Any) -> Any:
+            return step + 1, total + self._step(order[step], numbers, ids, label)
+
+        _, total = tf.while_loop(lambda step, total: step < steps, body, (0, 0.0))
+        return total / steps
 
     def _step(self, batch: Any, numbers: Any, ids: Any, label: Any) -> Any:
         with tf.GradientTape() as tape:

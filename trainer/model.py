@@ -78,7 +78,7 @@ class Served(tf.Module):
         self.preprocess, self.network = preprocess, network
         self._target = target
         self._classes = tf.constant([target.classes], tf.string) if target.classes else None
-        self.serve = tf.function(self._serve, input_signature=[preprocess.signature()])
+        self.serve = tf.function(self._serve, input_signature=[preprocess.signature()], autograph=False)
 
     def _serve(self, features: dict[str, Any]) -> dict[str, Any]:
         numbers, ids = self.preprocess(features)

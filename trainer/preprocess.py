@@ -86,7 +86,7 @@ class Encoder:
     """The graph over whole columns, as it will be over requests."""
 
     def __init__(self, preprocess: Preprocess) -> None:
-        self._graph = tf.function(preprocess, input_signature=[preprocess.signature()])
+        self._graph = tf.function(preprocess, input_signature=[preprocess.signature()], autograph=False)
 
     def __call__(self, features: Columns) -> tuple[np.ndarray, np.ndarray]:
         """Columns [n] → numbers [n, f] and ids [n, k]."""

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +27,9 @@ class Validation:
         self._target, self._label = target, label
         self._numbers, self._ids = encoded
         network = learner.network
-        self._graph = tf.function(lambda numbers, ids: target.decode(network([numbers, ids], training=False)))
+        self._graph = tf.function(
+            lambda numbers, ids: target.decode(network([numbers, ids], training=False)), autograph=False
+        )
 
     def measure(self) -> dict[str, float]:
         """Every metric of the task, named val_*."""
@@ -37,6 +39,22 @@ class Validation:
         )
         found = scores(self._target.task, predicted.astype(np.float64), self._label, self._target.classes)
         return {f"val_{name}": value for name, value in found.items()}
+
+
+class Tuner:
+    """Hears the metric of each virtual epoch, when this is a trial of Vertex AI; else nobody listens."""
+
+    def __init__(self, metric: str, environ: Mapping[str, str]) -> None:
+        self._metric, self._file = metric, None
+        if "CLOUD_ML_TRIAL_ID" in environ or "CLOUD_ML_HP_METRIC_FILE" in environ:
+            import hypertune
+
+            self._file = hypertune.HyperTune()  # one for all: it writes the whole file again each time
+
+    def report(self, value: float, epoch: int) -> None:
+        """Tell the value after virtual epoch ``epoch``."""
+        if self._file is not None:
+            self._file.report_hyperparameter_tuning_metric(self._metric, value, epoch)
 
 
 class Progress:
@@ -54,6 +72,7 @@ class Progress:
         """``uri`` is the checkpoint's file, or empty; ``identity`` tells the job's inputs from others."""
         self._metric, self._learner, self._validation = metric, learner, validation
         self._uri, self._identity, self._log = uri, identity, log
+        self._tuner = Tuner(metric, os.environ)
         self._best_weights: list[np.ndarray] = []
         self.best: dict[str, float] = {}
         self.since_best = 0
@@ -79,7 +98,7 @@ class Progress:
         if not math.isfinite(value):
             raise Unusable(f"{self._metric} is {value} in virtual epoch {epoch}: try a lower --learning_rate")
         self._log(f"virtual epoch {epoch}: loss {loss:.5f}, {self._metric} {value:.5f}")
-        report(self._metric, value, epoch)
+        self._tuner.report(value, epoch)
         self.epoch = epoch
         if not self.best or self._better(value):
             self.best, self.since_best = measured, 0
@@ -97,12 +116,3 @@ class Progress:
     def keep_best(self) -> None:
         """Put the best virtual epoch's weights into the network."""
         self._learner.network.set_weights(self._best_weights)
-
-
-def report(metric: str, value: float, epoch: int) -> None:
-    """Tell the tuner of Vertex AI, when this is a trial."""
-    if "CLOUD_ML_TRIAL_ID" not in os.environ and "CLOUD_ML_HP_METRIC_FILE" not in os.environ:
-        return
-    import hypertune
-
-    hypertune.HyperTune().report_hyperparameter_tuning_metric(metric, value, epoch)
