@@ -56,11 +56,11 @@ class Definitions:
 
 
 def definitions(spec: ModelSpec, baseline: Baseline) -> Definitions:
-    """The cells of every feature that the model file and the baseline share, and of the prediction."""
+    """The cells of every watched feature that the model file and the baseline share, and of the prediction."""
     found = {
         name: define(name, baseline.features[name], spec.features[name].importance, feature.type == "boolean")
         for name, feature in spec.features.items()
-        if name in baseline.features
+        if feature.monitor and name in baseline.features
     }
     found[PREDICTION] = define(PREDICTION, baseline.prediction)
     return Definitions(baseline.baseline_id, found)

@@ -79,6 +79,7 @@ class Feature(Part):
     type: Literal["numeric", "categorical", "boolean"]
     max_null_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     importance: Annotated[float, Field(gt=0)] = 1.0  # weight in drift incidents
+    monitor: bool = True  # false for what follows the calendar: a weekday moves every day and drifts never
 
 
 class Split(Part):

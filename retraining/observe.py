@@ -17,7 +17,11 @@ JOB_OF = {RunState.TUNING: "tune", RunState.TRAINING: "train", RunState.EVALUATI
 
 
 def observe(world: RunWorld, spec: ModelSpec, run: Run, *, own_intent: bool = False) -> RunView:
-    """The view of ``run`` now."""
+    """The view of ``run``. The time is taken last: what was asked for may have taken a while to answer."""
+    return replace(_observe(world, spec, run, own_intent), now=world.now())
+
+
+def _observe(world: RunWorld, spec: ModelSpec, run: Run, own_intent: bool) -> RunView:
     now = world.now()
     state, _ = read_state(world.store, spec.name)
     money, _ = read_money(world.store, spec.name, run.opened)

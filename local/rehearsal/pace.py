@@ -91,6 +91,8 @@ def wanted_pace(store: Store, spec: ModelSpec, fast: float) -> Pace:
             return Pace(JOBS, f"run {found[0].state.value}")
         if found[0].state is RunState.ELIGIBLE:
             return Pace(JOBS, "a winner waits")
+        if found[0].state.ended or rollout.phase is Phase.IDLE:
+            return Pace(WAITING, "a run comes to its end")
         return Pace(fast, f"run {found[0].state.value}")
     if state.active_run or state.waiting_run or store.list(f"inbox/{spec.name}/"):
         return Pace(WAITING, "triggers gather")

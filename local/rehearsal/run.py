@@ -31,8 +31,8 @@ from retraining.state import read_rollout, read_state
 
 MODELS = Path(__file__).parent / "models"
 # At replay speed a tick every five minutes would be hundreds a second: the rehearsal's own times.
-CRONS = {"tick": "0 */12 * * *", "monitor": "30 5 * * *", "watermark": "45 6 * * *"}
-NUDGE = 1.0  # real seconds between extra ticks while the clock is slow
+CRONS = {"tick": "0 12 * * *", "monitor": "30 5 */2 * *", "watermark": "45 6 * * 5"}
+NUDGE = 0.4  # real seconds between extra ticks while the clock is slow
 
 
 @dataclass
