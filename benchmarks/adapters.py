@@ -144,7 +144,7 @@ def _define(columns: Mapping[str, Array], kinds: Mapping[str, Kind]) -> Definiti
     features = {plain[name]: _prepared(column, kinds[name]) for name, column in columns.items()}
     size = max(len(column) for column in columns.values())
     blank = np.zeros(size)
-    rows = Rows(features, blank, np.zeros(size, dtype="datetime64[us]"), np.zeros(size, dtype=str))
+    rows = Rows(features=features, label=blank, timestamp=np.zeros(size, dtype="datetime64[us]"))
     made = baseline(spec, "benchmark", rows, np.zeros(1), [])
     return Definitions("benchmark", {name: define(name, made.features[plain[name]]) for name in columns})
 

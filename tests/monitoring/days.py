@@ -59,5 +59,3 @@ class CountedLog:
 
     def define(self, subject: Subject) -> None:
         """See Log."""
-
-

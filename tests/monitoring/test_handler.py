@@ -179,9 +179,7 @@ def test_drift_is_published_for_every_window_it_lasts() -> None:
     for _ in range(4):
         one.day({"delay": 0.4})
 
-    assert [body["window_end"] for body in one.published] == [
-        (MONDAY + n * DAY).isoformat() for n in (32, 33, 34)
-    ]
+    assert [body["window_end"] for body in one.published] == [(MONDAY + n * DAY).isoformat() for n in (32, 33, 34)]
     assert {body["incident_kind"] for body in one.published} == {"drift"}
     assert {body["incident_id"] for body in one.published} == {one.incident.incident_id if one.incident else ""}
 
