@@ -30,7 +30,7 @@ def is_drift(reference: Array, current: Array, kind: Kind, context: Mapping[str,
 
     1-D arrays; NaN and None are missing; categories are whole numbers or text. No history: chance alone explains.
     """
-    definitions = _define({"x": reference}, {"x": kind})
+    definitions = define_columns({"x": reference}, {"x": kind})
     definition = definitions.features["x"]
     level = _RULE.alpha / (max(1, int(context.get("F", 1))) * len(components(definition)))
     window = count(definition, current)
@@ -57,7 +57,9 @@ class _Stream:
 
     def __init__(self, days: Sequence[Mapping[str, Array]], kinds: Mapping[str, Kind], base: Sequence[int]) -> None:
         self._base = [days[day] for day in base]
-        self._definitions = _define({n: np.concatenate([one[n] for one in self._base]) for n in kinds}, kinds)
+        self._definitions = define_columns(
+            {n: np.concatenate([one[n] for one in self._base]) for n in kinds}, kinds
+        )
         self._ordinary = {day: Unit(day % 7, self._count(days[day])) for day in base}
         self._looked: dict[int, tuple[list[Array], set[str]]] = {}
 
@@ -137,7 +139,7 @@ def count(definition: Definition, values: Array) -> Counts:
     )
 
 
-def _define(columns: Mapping[str, Array], kinds: Mapping[str, Kind]) -> Definitions:
+def define_columns(columns: Mapping[str, Array], kinds: Mapping[str, Kind]) -> Definitions:
     """What the trainer would write about these rows, as cells. Columns get plain names, whatever theirs are."""
     plain = {name: f"f{place}" for place, name in enumerate(columns)}
     spec = _spec({plain[name]: "numeric" if kinds[name] == "num" else "categorical" for name in columns})

@@ -187,7 +187,7 @@ def test_what_matters_is_seen_with_two_thousand_rows(shift: dict[str, float]) ->
 def test_moved_and_new_categories_are_seen() -> None:
     random = np.random.default_rng(2)
     usual = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
-    moved, new = usual + [-0.07, 0, 0, 0.07, 0], np.append(usual * 0.98, 0.02)
+    moved, new = usual + np.array([-0.07, 0, 0, 0.07, 0]), np.append(usual * 0.98, 0.02)
     reference = random.choice(5, 5000, p=usual)
 
     assert not is_drift(reference, random.choice(5, 2000, p=usual), "cat", F30)
