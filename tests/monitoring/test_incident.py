@@ -15,7 +15,7 @@ def verdict(
     number: int, *moved: tuple[str, float], component: str = "location", remainder: float = 0.0
 ) -> WindowVerdict:
     """A window in which these features were flagged and all others kept a remainder that is no chance."""
-    flagged = {name: effect for name, effect in moved}
+    flagged = dict(moved)
     findings = tuple(
         Finding(
             feature=name,
