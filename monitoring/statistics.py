@@ -13,7 +13,7 @@ from monitoring.baseline import Definition
 from monitoring.components import MIN_EXPECTED, SHARES, pooled, pools, scores, vector
 from monitoring.counts import Counts
 from monitoring.tails import hypergeometric_tails
-from monitoring.variation import CHANCE, Spread
+from monitoring.variation import Spread
 
 FEW_EVENTS = 25.0  # below so many expected rows a share is judged by its exact distribution
 ONE_SIDED = frozenset({"unseen", "range"})  # fewer surprises are no reason to worry
@@ -79,7 +79,7 @@ def _category(ours: Sequence[int], theirs: Sequence[int], spread: Spread) -> tup
     found = []
     for place, (here, there) in enumerate(zip(ours, theirs, strict=True)):
         if (here + there) * min(n, m) >= MIN_EXPECTED * (n + m):
-            known = spread.cells[place] if place < len(spread.cells) else CHANCE
+            known = spread.cells[place] if place < len(spread.cells) else spread
             found.append(_share("category", (here, n - here), (there, m - there), known))
     if not found:
         return NOTHING

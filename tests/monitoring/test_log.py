@@ -191,3 +191,17 @@ def test_cells_are_explained_once(log: DriftLog, statements: DriftStatements) ->
 
     assert [(row["feature"], row["edge"]) for row in found if row["feature"] == "delay"] == [("delay", "0.0")]
     assert len(found) == 5
+
+
+def test_numbers_that_training_rounded_to_32_bits_are_recognised(log: DriftLog, traffic: Traffic) -> None:
+    """Training saw 40.6925 as 40.692501...; the log's 40.6925 is the same value, on the same side of the edge."""
+    model = spec("rounded")
+    made = baseline()
+    rounded = made.features["hour"].but(
+        edges=(40.69250106811523,), values=("30.5", "40.6925010681152"), counts=(1, 1)
+    )
+    subject = Subject(model, "1", definitions(model, made.but(features={**made.features, "hour": rounded})))
+    traffic.log(model, [request(MONDAY, [{**GOOD, "hour": 40.6925}, {**GOOD, "hour": 40.69}])])
+    found = _count(log, subject)[MONDAY]["hour"]
+
+    assert (found.cells, found.n_unseen) == ((1, 1), 1)
