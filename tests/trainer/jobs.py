@@ -47,7 +47,12 @@ class Trained:
 
 
 def train(
-    folder: Path, task: str, *words: str, data: Path | None = None, spec: dict[str, Any] | None = None, **env: str
+    folder: Path,
+    task: str,
+    *words: str,
+    data: Path | None = None,
+    spec: dict[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Trained:
     """Train in this process, on rows of ``task`` unless ``data`` is a folder of others."""
     from trainer.__main__ import main
@@ -56,7 +61,7 @@ def train(
     path = samples.write_spec(folder, spec or samples.spec(task))
     data = data or samples.write_rows(folder / "data", task)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"AIP_MODEL_DIR": f"{folder}/model/", **env}.items():
+        for name, value in {"AIP_MODEL_DIR": f"{folder}/model/", **(env or {})}.items():
             patch.setenv(name, value)
         code = main([f"--model-spec={path}", f"--data-dir={data}", "--run-id=run-1", *words])
     return Trained(folder, code)

@@ -37,7 +37,7 @@ def rows(task: str, count: int, seed: int = 1) -> pd.DataFrame:
             "amount": np.where(random.random(count) < 0.05, np.nan, amount),
             "items": random.integers(1, 6, count).astype("float64"),
             "express": random.random(count) < 0.3,
-            "shop": np.where(random.random(count) < 0.05, None, shop),
+            "shop": pd.Series(shop, dtype="string").where(random.random(count) >= 0.05),
             "country": random.choice(["CH", "DE", "FR", "IT"], count),
         }
     )

@@ -52,8 +52,8 @@ def test_killed_job_ends_like_one_that_was_never_killed(tmp_path: Path, data: Pa
 
 def test_finished_job_started_again_only_exports(tmp_path: Path, data: Path) -> None:
     places = {"AIP_CHECKPOINT_DIR": f"{tmp_path}/checkpoints"}
-    jobs.train(tmp_path, "binary", *WORDS, "--num_epochs=3", data=data, **places)
-    again = jobs.train(tmp_path, "binary", *WORDS, "--num_epochs=3", data=data, **places)
+    jobs.train(tmp_path, "binary", *WORDS, "--num_epochs=3", data=data, env=places)
+    again = jobs.train(tmp_path, "binary", *WORDS, "--num_epochs=3", data=data, env=places)
 
     assert again.report("training.json")["resumed_from_epoch"] == 3
     assert again.report("training.json")["seconds"] == 0
@@ -61,8 +61,8 @@ def test_finished_job_started_again_only_exports(tmp_path: Path, data: Path) -> 
 
 def test_checkpoint_of_other_parameters_is_left_alone(tmp_path: Path, data: Path) -> None:
     places = {"AIP_CHECKPOINT_DIR": f"{tmp_path}/checkpoints"}
-    jobs.train(tmp_path, "binary", "--num_epochs=2", data=data, **places)
-    other = jobs.train(tmp_path, "binary", "--num_epochs=2", "--hidden_units=4", data=data, **places)
+    jobs.train(tmp_path, "binary", "--num_epochs=2", data=data, env=places)
+    other = jobs.train(tmp_path, "binary", "--num_epochs=2", "--hidden_units=4", data=data, env=places)
 
     assert other.report("training.json")["resumed_from_epoch"] == 0
 

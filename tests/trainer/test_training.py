@@ -158,7 +158,7 @@ def test_trial_reports_each_virtual_epoch_and_exports_nothing(binary: jobs.Train
     file = tmp_path / "metrics"
     words = ("--skip_full_eval", "--num_examples=2000.0", "--batch_size=64.0", "--patience=99")
     trial = {"CLOUD_ML_TRIAL_ID": "7", "CLOUD_ML_HP_METRIC_FILE": str(file)}
-    trained = jobs.train(tmp_path, "binary", *words, data=binary.folder / "data", **trial)
+    trained = jobs.train(tmp_path, "binary", *words, data=binary.folder / "data", env=trial)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
 
     assert [(line["trial"], line["global_step"]) for line in lines] == [("7", str(n)) for n in (1, 2, 3, 4)]
