@@ -195,10 +195,10 @@ def main(words: Sequence[str] | None = None) -> None:
         write(frames, folder / "all")
         network = Ours(folder / "all")
         steps: list[Callable[[], list[Row]]] = [
+            lambda: [trees(frames)],  # first: its threads and TensorFlow's wait for each other
             lambda: [network.measure(1024, frames["test"])],
             lambda: [network.measure(4096, frames["test"])],
             lambda: [classic(frames, folder)],
-            lambda: [trees(frames)],
         ]
         if not args.skip_jobs:
             steps.append(lambda: jobs(rows, folder))
