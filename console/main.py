@@ -1,8 +1,11 @@
 """The ``retrain`` command: one group of commands for each thing people do."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from console import local
+from console import acting, local, models, reading
 
 app = typer.Typer(
     name="retrain",
@@ -11,7 +14,34 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for command in (
+    reading.status,
+    acting.trigger,
+    reading.runs,
+    reading.explain,
+    reading.events,
+    acting.pause,
+    acting.resume,
+    acting.rollback,
+    acting.approve,
+    acting.cancel,
+):
+    app.command()(command)
+app.add_typer(models.app, name="models")
 app.add_typer(local.app, name="local")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the summary and the page.")] = Path("out/demo"),
+) -> None:
+    """Replay a year of real flights against the whole system on this machine, in about eight minutes.
+
+    Example: retrain demo --out /tmp/demo
+    """
+    from console.demo.command import demo as play
+
+    raise typer.Exit(play(out.absolute()))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from console.report import render
 from console.summary import Summary
 from local.rehearsal.run import MODELS, Rehearsal, rehearsal
 from local.rehearsal.scenario import START
+from monitoring.records import history
 from retraining.state import read_rollout
 
 DAY_SECONDS = 0.45  # real seconds a day of the replay takes at least
@@ -37,14 +38,19 @@ def demo(out: Path, day_seconds: float = DAY_SECONDS) -> int:
     out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
     console.print("Starting the local servers; the rehearsal replays the flights of 2013 from New York.")
-    with _stop_on_signals(stop), _peers(out) as peers:
-        with rehearsal(out / "stack", out / "data", day_seconds, console.print, stop.is_set) as played:
-            console.print(f"Everything is up after {played.stack.seconds:.0f} s.")
-            _play(played, console, stop)
-            if stop.is_set():
-                console.print("Stopped; nothing is left running.")
-                return 130
+    with ExitStack() as stack:
+        stack.enter_context(_stop_on_signals(stop))
+        peers = stack.enter_context(_peers(out))
+        played = stack.enter_context(
+            rehearsal(out / "stack", out / "data", day_seconds, console.print, stop.is_set)
+        )
+        console.print(f"Everything is up after {played.stack.seconds:.0f} s.")
+        _play(played, console, stop)
+        if not stop.is_set():
             summary = _summarise(played, began, peers, out, console)
+    if stop.is_set():
+        console.print("Stopped; nothing is left running.")
+        return 130
     _write(out, summary, console)
     return 0
 
@@ -103,8 +109,6 @@ def _summarise(
 
 
 def _drift(played: Rehearsal) -> list[dict[str, Any]]:
-    from monitoring.handler import history
-
     return [
         {
             "at": _iso(verdict.end),

@@ -1,4 +1,4 @@
-"""Loss by week: what our answers cost beside what never, a calendar and an oracle would have cost, on the same rows."""
+"""Loss by week: our answers beside those of never, a calendar and an oracle, on the same rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -46,10 +46,10 @@ def verdict(mean: dict[str, float]) -> str:
     gap = mean["never"] - mean["oracle"]
     closed = {kind: (mean["never"] - mean[kind]) / gap if gap > 0 else 0.0 for kind in ("ours", "calendar")}
     said = (
-        f"Never retraining would have cost a log-loss of {mean['never']:.4f}; this system cost {mean['ours']:.4f} and "
-        f"closed {closed['ours']:.0%} of the gap to an oracle. A plain monthly calendar would have cost "
+        f"Never retraining would have cost a log-loss of {mean['never']:.4f}; this system cost {mean['ours']:.4f} "
+        f"and closed {closed['ours']:.0%} of the gap to an oracle. A plain monthly calendar would have cost "
         f"{mean['calendar']:.4f} ({closed['calendar']:.0%})"
     )
     if closed["calendar"] >= closed["ours"]:
-        return f"{said}: on this slow seasonal drift the calendar alone is at least as good; what it lacks is the gate."
+        return f"{said}: on slow seasonal drift a calendar alone is at least as good; what it lacks is the gate."
     return f"{said}."

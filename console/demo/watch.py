@@ -1,4 +1,4 @@
-"""What has changed since the last look, in lines for people. Reads records only; the rehearsal never waits for it."""
+"""What has changed since the last look, in lines for people; the rehearsal never waits for it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -24,7 +24,7 @@ def day(month: int, number: int) -> datetime:
 
 FIRST, START, END = day(1, 1), day(3, 1), day(12, 31)
 TAXI_CHANGE = day(7, 9)
-TAXI_MINUTES = 8.0
+TAXI_MINUTES = 20.0
 BROKEN = (day(6, 23), day(6, 26))  # rows that arrive with a wrong unit
 LEAK = (day(9, 20), day(11, 22))  # rows whose taxi_out comes to know the answer
 LEAK_MINUTES = 30.0
@@ -100,7 +100,7 @@ def _stop_leak(stage: Stage) -> None:
 HAPPENINGS = (
     Happening(
         TAXI_CHANGE,
-        "Newark reads its taxi clock at push-back from today: taxi_out grows by 8 minutes there (injected)",
+        "Newark reads its taxi clock at push-back from today: taxi_out grows by 20 minutes there (injected)",
         lambda stage: None,  # the rows themselves carry it
     ),
     Happening(
