@@ -56,7 +56,8 @@ class Engines:
         from monitoring.handler import tick
 
         del hint
-        tick(self._monitor)
+        for line in tick(self._monitor):
+            report(line)
 
     def warehouse(self) -> Warehouse:
         """The rows."""

@@ -35,12 +35,19 @@ def _as_text(column: np.ndarray) -> np.ndarray:
     return words
 
 
+def _edges(present: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """One cell per value when there are few: quantiles would put a rare value into its neighbour's cell."""
+    if len(distinct) <= DISTINCT:
+        return distinct[1:]
+    return np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
+
+
 def _numeric(column: np.ndarray) -> FeatureBaseline:
     column = column.astype(np.float64)
     present = column[~np.isnan(column)]
-    edges = np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1])) if len(present) else np.array([])
-    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
     distinct = np.unique(present)
+    edges = _edges(present, distinct)
+    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
     return FeatureBaseline(
         kind="numeric",
         n=len(column),

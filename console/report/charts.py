@@ -82,7 +82,7 @@ def traffic_chart(steps: Sequence[TrafficStep], ended: str) -> Markup:
 
 
 def drift_chart(windows: Sequence[DriftWindow], incidents: Sequence[IncidentLine], ended: str) -> Markup:
-    """One row per feature, one cell per window: the darker, the further from ordinary; flagged cells have an edge."""
+    """One row per feature, one cell per window: the darker, the further from ordinary; flagged have an edge."""
     if not windows:
         return Markup("<p>no window was judged</p>")
     peak: dict[str, float] = {}
