@@ -257,6 +257,7 @@ class Rollout(Part):
     undecided: Literal["roll_back", "hold"] = "roll_back"
     tolerance: Annotated[float, Field(gt=0)]  # loss per row the challenger may add before it counts as harm
     deploy_timeout: Duration = timedelta(hours=1)
+    look_every: Duration = timedelta(minutes=15)  # each look at the arms reads the request log, which costs
 
     @model_validator(mode="after")
     def _rising(self) -> Self:

@@ -144,6 +144,9 @@ def _with_look(world: RolloutWorld, spec: ModelSpec, record: Rollout, view: Roll
         return view  # the step has not begun
     assert record.challenger is not None
     assert record.entered is not None
+    last = record.look
+    if last is not None and record.entered <= last.at and view.now < last.at + spec.rollout.look_every:
+        return replace(view, look=last)
     arms = world.warehouse.arms(spec, record.entered, view.now)
     champion = arms.get(record.champion.deployed_id) if record.champion else None
     return replace(view, look=look(spec, arms.get(record.challenger.deployed_id), champion, view.now))

@@ -226,6 +226,13 @@ def _step(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         return _advance(record, spec, look)
     if waited > policy.step_deadline:
         return _undecided(record, spec, look)
+    return _remember(record, look)
+
+
+def _remember(record: Rollout, look: Look | None) -> Step:
+    """Nothing to do but to keep what was seen, so that the next tick need not look again."""
+    if look is None or look == record.look:
+        return Rest(look.reason if look else record.reason)
     return Note({"look": look}, last=True)
 
 
@@ -253,7 +260,7 @@ def _full(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         return _roll_back(record.but(look=view.look), view.look.reason)
     soak = spec.rollout.soak if record.champion is not None and not record.restoring else None
     if soak is not None and view.now < record.entered + soak:
-        return Rest(f"it soaks until {record.entered + soak:%Y-%m-%d %H:%M}")
+        return _remember(record, view.look)
     return Go(Phase.CLEANUP, "it has soaked" if soak is not None else "nothing to soak beside")
 
 

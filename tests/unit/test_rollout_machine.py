@@ -248,7 +248,8 @@ BACK = record(Phase.ROLLING_BACK, split(25), step=1, reason="worse")
 @pytest.mark.parametrize(
     ("before", "around", "after"),
     [
-        pytest.param(FULL, view(split(100), verdict=Verdict.INCONCLUSIVE), "rest", id="soaking"),
+        pytest.param(FULL, view(split(100)), "rest", id="soaking"),
+        pytest.param(FULL, view(split(100), verdict=Verdict.INCONCLUSIVE), "note", id="soaking, seen"),
         pytest.param(FULL, view(split(100), verdict=Verdict.WORSE), "rolling_back", id="harm while soaking"),
         pytest.param(FULL.but(entered=NOW - 2 * DAY), view(split(100)), "cleanup", id="soaked"),
         pytest.param(
