@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from google.api_core.exceptions import Conflict, NotFound
+from google.api_core.exceptions import BadRequest, ClientError, Conflict, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
@@ -119,9 +119,17 @@ class BigQuery:
                 timeout=CALL_SECONDS,
                 job_retry=None,
             )
-        except Conflict:
-            return self.client.get_job(job_id, location=location, timeout=CALL_SECONDS), True
+        except (Conflict, BadRequest) as error:
+            return self._started(job_id, location, error), True
         return job, False
+
+    def _started(self, job_id: str, location: str, error: ClientError) -> Any:
+        """The job that had this id before. Of two requests at the same moment, the second may be refused with other
+        words than "already exists"; if the job is there, it was started. Raises ``error`` when it is not."""
+        try:
+            return self.client.get_job(job_id, location=location, timeout=CALL_SECONDS)
+        except NotFound:
+            raise error from None
 
     def _config(self, query: Query) -> bigquery.QueryJobConfig:
         labels = {OWN_LABEL: "true", "purpose": label(query.purpose)}

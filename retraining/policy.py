@@ -90,7 +90,7 @@ def _code(run: Run, situation: Situation) -> str:
     if not situation.has_champion:
         return "first_run"
     kinds = {cause.kind for cause in run.causes}
-    return next(kind.value for kind in (Kind.MANUAL, Kind.DRIFT, Kind.DATA, Kind.SCHEDULE) if kind in kinds)
+    return next(kind.value for kind in (Kind.MANUAL, Kind.DRIFT, Kind.SCHEDULE, Kind.DATA) if kind in kinds)
 
 
 _Refusal = tuple[str, str] | None

@@ -97,3 +97,11 @@ def wanted_pace(store: Store, spec: ModelSpec, fast: float) -> Pace:
     if state.active_run or state.waiting_run or store.list(f"inbox/{spec.name}/"):
         return Pace(WAITING, "triggers gather")
     return Pace(fast, "requests are replayed")
+
+
+def is_busy(store: Store, spec: ModelSpec) -> bool:
+    """Whether a job works or a model is being moved, which takes its time whatever the clock says."""
+    rollout, _ = read_rollout(store, spec.endpoint, spec.name)
+    state, _ = read_state(store, spec.name)
+    found = read_run(store, state.active_run) if state.active_run else None
+    return rollout.phase in MOVING or (found is not None and found[0].state in WORKING)

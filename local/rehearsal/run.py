@@ -16,7 +16,7 @@ from gcp.storage import connect as connect_storage
 from gcp.store import GcsStore
 from local.data import flights
 from local.rehearsal.feed import Feed
-from local.rehearsal.pace import Pacer
+from local.rehearsal.pace import JOBS, WAITING, Pacer, is_busy
 from local.rehearsal.replay import Progress, Replay
 from local.rehearsal.scenario import DAY, START, Stage, prepare
 from local.rehearsal.traffic import Requests
@@ -25,14 +25,13 @@ from local.stack.stack import Stack
 from retraining.modelfile import load_models
 from retraining.modelspec import ModelSpec
 from retraining.ports import Store
-from retraining.rollouts import Phase
 from retraining.settings import Settings
-from retraining.state import read_rollout, read_state
+from retraining.state import read_rollout
 
 MODELS = Path(__file__).parent / "models"
 # At replay speed a tick every five minutes would be hundreds a second: the rehearsal's own times.
 CRONS = {"tick": "0 12 * * *", "monitor": "30 5 */2 * *", "watermark": "45 6 * * 5"}
-NUDGE = 0.25  # real seconds between extra ticks while the clock is slow
+NUDGES = {WAITING: 0.3, JOBS: 1.0}  # real seconds between extra ticks while the clock is slow
 
 
 @dataclass
@@ -72,9 +71,7 @@ class Rehearsal:
     def _finish(self, stopped: Callable[[], bool]) -> None:
         """Let a job or deployment that is under way at the year's end come to its end."""
         for _ in range(300):
-            record, _ = read_rollout(self.store, self.spec.endpoint, self.spec.name)
-            state, _ = read_state(self.store, self.spec.name)
-            if stopped() or (record.phase in (Phase.IDLE, Phase.STEP, Phase.HELD) and not state.active_run):
+            if stopped() or not is_busy(self.store, self.spec):
                 return
             self.pacer.limit = self.pacer.now() + DAY / 24
             threading.Event().wait(0.1)
@@ -82,8 +79,9 @@ class Rehearsal:
     def _nudge(self, stopped: Callable[[], bool]) -> None:
         """Extra ticks while the clock is slow, as ``retrain trigger`` publishes one; a tick is always harmless."""
         while not stopped():
-            threading.Event().wait(NUDGE)
-            if 0 < self.pacer.pace.speed <= 3600:
+            pause = NUDGES.get(self.pacer.pace.speed)
+            threading.Event().wait(pause or 0.1)
+            if pause is not None:
                 self.replay.stage.bus.publish(self.settings.ticks_topic, '{"kind": "tick"}', {})
 
 
