@@ -38,10 +38,15 @@ def take_turn(w: RunWorld, spec: ModelSpec, run: Run, version: str, view: RunVie
 
 
 def count_data(w: RunWorld, spec: ModelSpec, run: Run, version: str, view: RunView, job: JobStep | None) -> None:
-    """Count the rows that are new to this model."""
-    since = data_since(view.state.watermark, view.now)
+    """Count the rows that are new to this model, up to the newest with a label.
+
+    Labels come late, so the days after it are never complete and would always look like a feed that broke.
+    """
     try:
-        counts = w.warehouse.count_data(spec, run.run_id, since, view.now)
+        newest = w.warehouse.watermark(spec, view.state.watermark, view.now).newest
+        until = min(newest or view.now, view.now)
+        since = data_since(view.state.watermark, until)
+        counts = w.warehouse.count_data(spec, run.run_id, since, until)
     except Refused as error:
         _block(w, run, version, view, str(error))
         return
@@ -55,9 +60,9 @@ def _block(w: RunWorld, run: Run, version: str, view: RunView, why: str) -> None
     record_event(w.store, view.now, "run blocked_data", run.model, run.run_id, reason=why)
 
 
-def data_since(watermark: datetime | None, now: datetime) -> datetime:
+def data_since(watermark: datetime | None, until: datetime) -> datetime:
     """Where the check of new rows begins: after the last run's rows, at least a day and at most a week back."""
-    earliest, latest = now - _HISTORY, now - timedelta(days=1)
+    earliest, latest = until - _HISTORY, until - timedelta(days=1)
     return min(max(watermark or earliest, earliest), latest)
 
 

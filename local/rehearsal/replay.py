@@ -1,7 +1,7 @@
 """The year, day by day: requests, labels in batches, happenings, and the clock held at each day's end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pandas as pd
@@ -40,6 +40,7 @@ class Replay:
     pacer: Pacer
     progress: Progress
     stopped: Callable[[], bool]
+    idle: Callable[[], bool]  # no run is open
 
     def load_history(self) -> int:
         """Load the labelled rows of January and February; this alone asks for the first model."""
@@ -55,7 +56,7 @@ class Replay:
             if today.weekday() in LOAD_DAYS and today - self.spec.source.label_delay > loaded:
                 ripe = today - self.spec.source.label_delay
                 self.progress.loaded += self.stage.feed.load(loaded, ripe)
-                loaded = ripe
+                loaded = self.stage.loaded = ripe
             self._happen(today)
             self.pacer.limit = today + DAY
             self.requests.send(self._rows(today))
@@ -68,8 +69,11 @@ class Replay:
         return self.frame[(stamp >= today) & (stamp < today + DAY)]
 
     def _happen(self, today: datetime) -> None:
-        for happening in HAPPENINGS:
-            if happening.at == today:
-                happening.act(self.stage)
-                self.progress.done.append(happening)
-                self.stage.say(happening.what)
+        """At most one thing a day, in order; what needs an idle system waits for it, and what follows waits too."""
+        done = len(self.progress.done)
+        happening = HAPPENINGS[done] if done < len(HAPPENINGS) else None
+        if happening is None or happening.at > today or (happening.when_idle and not self.idle()):
+            return
+        happening.act(self.stage)
+        self.progress.done.append(replace(happening, at=today))
+        self.stage.say(happening.what)

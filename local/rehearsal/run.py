@@ -26,7 +26,7 @@ from retraining.modelfile import load_models
 from retraining.modelspec import ModelSpec
 from retraining.ports import Store
 from retraining.settings import Settings
-from retraining.state import read_rollout
+from retraining.state import read_rollout, read_state
 
 MODELS = Path(__file__).parent / "models"
 # At replay speed a tick every five minutes would be hundreds a second: the rehearsal's own times.
@@ -104,5 +104,14 @@ def rehearsal(
         messages: list[str] = []
         feed = Feed(connect_bigquery(settings.project), spec, frame)
         stage = Stage(feed, PubsubBus(settings.project), settings, messages.append)
-        replay = Replay(spec, frame, stage, requests, pacer, Progress(), stopped)
+        replay = Replay(
+            spec,
+            frame,
+            stage,
+            requests,
+            pacer,
+            Progress(),
+            stopped,
+            lambda: not read_state(store, spec.name)[0].active_run,
+        )
         yield Rehearsal(stack, spec, store, settings, frame, requests, pacer, replay, messages)

@@ -25,28 +25,32 @@ def day(month: int, number: int) -> datetime:
 FIRST, START, END = day(1, 1), day(3, 1), day(12, 31)
 TAXI_CHANGE = day(7, 9)
 TAXI_MINUTES = 20.0
-BROKEN = (day(6, 23), day(6, 26))  # rows that arrive with a wrong unit
-LEAK = (day(9, 20), day(11, 22))  # rows whose taxi_out comes to know the answer
+BROKEN_DAYS = 4  # of rows that arrive with a wrong unit
+LEAK_DAYS = 63  # of rows whose taxi_out comes to know the answer
 LEAK_MINUTES = 30.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stage:
-    """What the world outside may touch."""
+    """What the world outside may touch, and where it has tampered."""
 
     feed: Feed
     bus: Bus
     settings: Settings
     say: Callable[[str], None]
+    loaded: datetime = START  # rows before this have been delivered
+    broken: tuple[datetime, datetime] = (START, START)
+    leaking: tuple[datetime, datetime] = (START, START)
 
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that happens at the start of a day."""
+    """Something that happens at the start of a day: on ``at``, or on the first day after it without an open run."""
 
     at: datetime
     what: str  # one sentence for people
     act: Callable[[Stage], None]
+    when_idle: bool = False
 
 
 def prepare(flights: pd.DataFrame) -> pd.DataFrame:
@@ -80,54 +84,53 @@ def manual(action: str, reason: str, request: str) -> Callable[[Stage], None]:
 
 
 def _break_feed(stage: Stage) -> None:
-    stage.feed.delete(*BROKEN)
-    stage.feed.load(*BROKEN, breakage=in_seconds)
+    stage.broken = (stage.loaded - BROKEN_DAYS * DAY, stage.loaded)
+    stage.feed.delete(*stage.broken)
+    stage.feed.load(*stage.broken, breakage=in_seconds)
+    manual("train", "a look at the newest rows", "newest-rows")(stage)
 
 
 def _mend_feed(stage: Stage) -> None:
-    stage.feed.delete(*BROKEN)
-    stage.feed.load(*BROKEN)
+    stage.feed.delete(*stage.broken)
+    stage.feed.load(*stage.broken)
 
 
 def _leak(stage: Stage) -> None:
-    stage.feed.add_where_late("taxi_out", LEAK_MINUTES, *LEAK)
+    stage.leaking = (stage.loaded - LEAK_DAYS * DAY, stage.loaded)
+    stage.feed.add_where_late("taxi_out", LEAK_MINUTES, *stage.leaking)
+    manual("train", "fresh rows after the backfill", "after-backfill")(stage)
 
 
 def _stop_leak(stage: Stage) -> None:
-    stage.feed.add_where_late("taxi_out", -LEAK_MINUTES, *LEAK)
+    stage.feed.add_where_late("taxi_out", -LEAK_MINUTES, *stage.leaking)
 
 
 HAPPENINGS = (
+    Happening(
+        day(6, 20),
+        "the warehouse delivers dep_delay of four days in seconds instead of minutes (injected), and an operator "
+        "asks for a training",
+        _break_feed,
+        when_idle=True,
+    ),
+    Happening(day(6, 24), "the warehouse mends dep_delay", _mend_feed),
     Happening(
         TAXI_CHANGE,
         "Newark reads its taxi clock at push-back from today: taxi_out grows by 20 minutes there (injected)",
         lambda stage: None,  # the rows themselves carry it
     ),
     Happening(
-        day(6, 30),
-        "the warehouse delivers dep_delay of three days in seconds instead of minutes (injected)",
-        _break_feed,
-    ),
-    Happening(day(7, 4), "the warehouse mends dep_delay", _mend_feed),
-    Happening(
         day(9, 10),
         "an operator publishes a request to tune",
         manual("tune", "the season changes, look for better hyperparameters", "autumn-tuning"),
+        when_idle=True,
     ),
     Happening(
-        day(9, 26),
-        "an operator publishes a request to train once more",
-        manual("train", "to be sure", "to-be-sure"),
-    ),
-    Happening(
-        day(11, 22),
-        "a backfill in the warehouse lets taxi_out know who arrived late: live requests do not (injected)",
+        day(11, 4),
+        "a backfill in the warehouse lets taxi_out know who arrived late, live requests do not (injected), and an "
+        "operator asks for a training on it",
         _leak,
+        when_idle=True,
     ),
-    Happening(
-        day(11, 23),
-        "an operator publishes a request to train on the backfilled rows",
-        manual("train", "fresh rows after the backfill", "after-backfill"),
-    ),
-    Happening(day(12, 14), "the warehouse takes the backfill back", _stop_leak),
+    Happening(day(11, 30), "the warehouse takes the backfill back", _stop_leak, when_idle=True),
 )
