@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 
+import google.cloud.pubsub_v1 as pubsub_v1
 import grpc
 from google.api_core.exceptions import AlreadyExists
-from google.cloud import pubsub_v1, scheduler_v1  # type: ignore[attr-defined]
+from google.cloud import scheduler_v1
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import types
