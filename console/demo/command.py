@@ -28,7 +28,7 @@ from local.rehearsal.scenario import START
 from monitoring.records import history
 from retraining.state import read_rollout
 
-DAY_SECONDS = 0.45  # real seconds a day of the replay takes at least
+DAY_SECONDS = 0.4  # real seconds a day of the replay takes at least
 
 
 def demo(out: Path, day_seconds: float = DAY_SECONDS) -> int:

@@ -50,6 +50,6 @@ def verdict(mean: dict[str, float]) -> str:
         f"and closed {closed['ours']:.0%} of the gap to an oracle. A plain monthly calendar would have cost "
         f"{mean['calendar']:.4f} ({closed['calendar']:.0%})"
     )
-    if closed["calendar"] >= closed["ours"]:
+    if mean["calendar"] <= mean["ours"]:
         return f"{said}: on slow seasonal drift a calendar alone is at least as good; what it lacks is the gate."
     return f"{said}."

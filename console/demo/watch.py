@@ -6,7 +6,7 @@ from datetime import datetime
 from retraining.modelspec import ModelSpec
 from retraining.ports import Store
 from retraining.records import Run, RunState
-from retraining.rollouts import Rollout
+from retraining.rollouts import Rollout, Step
 from retraining.state import read_rollout, read_run
 
 QUIET = frozenset({RunState.WAITING, RunState.LAUNCHING, RunState.ELIGIBLE, RunState.ROLLING_OUT})
@@ -30,7 +30,7 @@ class Watch:
     runs: dict[str, Run] = field(default_factory=dict)
     skipped: int = 0
     _seen: dict[str, int] = field(default_factory=dict)
-    _steps: int = 0
+    _step: Step | None = None
 
     def look(self) -> list[Line]:
         """What is new, oldest first."""
@@ -59,8 +59,9 @@ class Watch:
 
     def _rollout(self) -> list[Line]:
         record: Rollout = read_rollout(self.store, self.spec.endpoint, self.spec.name)[0]
-        fresh = record.history[self._steps :]
-        self._steps = len(record.history)
+        seen = record.history.index(self._step) + 1 if self._step in record.history else 0
+        fresh = record.history[seen:]  # the record forgets its oldest steps, so a count would not do
+        self._step = record.history[-1] if record.history else None
         return [
             Line(
                 step.at,

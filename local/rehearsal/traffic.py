@@ -14,7 +14,7 @@ from google.protobuf import json_format, struct_pb2
 
 from retraining.modelspec import ModelSpec
 
-BATCH = 10  # flights that one screen asks about at once
+BATCH = 15  # flights that one screen asks about at once
 
 
 @dataclass(frozen=True)
