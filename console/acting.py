@@ -2,13 +2,15 @@
 
 import json
 import secrets
+import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from console.session import By, Reason, session, user
+from console.session import PATIENCE_SECONDS, By, Reason, Session, session, user
 from retraining import operate
+from retraining.errors import RetrainingError
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 RunId = Annotated[str, typer.Argument(help="Id of the run, as 'retrain runs' shows it.")]
@@ -53,10 +55,22 @@ def trigger(
             "request_id": request,
             "actor": by or user(),
         }
-        bus = PubsubBus(here.settings.project)
+        bus = PubsubBus(here.settings.project, PATIENCE_SECONDS)
         bus.publish(here.settings.manual_topic, json.dumps(body), {})
-        bus.publish(here.settings.ticks_topic, '{"kind": "tick"}', {})
+        _hurry(here)
         print(f"asked, request {request}; follow it with: retrain runs {model}")
+
+
+def _hurry(here: Session) -> None:
+    """Ask for a tick now. What was asked for is recorded already: without this one, the next tick does it."""
+    from gcp.bus import PubsubBus
+
+    try:
+        PubsubBus(here.settings.project, PATIENCE_SECONDS).publish(
+            here.settings.ticks_topic, '{"kind": "tick"}', {}
+        )
+    except RetrainingError as error:
+        print(f"retrain: it waits for the next regular tick: {error}", file=sys.stderr)
 
 
 def pause(model: Model, reason: Reason = "no reason given", by: By = "") -> None:
@@ -86,9 +100,7 @@ def rollback(model: Model, reason: Reason = "no reason given", by: By = "") -> N
     """
     with session() as here:
         print(f"{model}: {operate.roll_back(here.store, here.model(model), by or user(), reason, here.now())}")
-        from gcp.bus import PubsubBus
-
-        PubsubBus(here.settings.project).publish(here.settings.ticks_topic, '{"kind": "tick"}', {})
+        _hurry(here)
 
 
 def approve(run: RunId, by: By = "") -> None:

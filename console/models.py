@@ -33,7 +33,6 @@ def check(
         specs = load_models(folder)
     except BadConfig as error:
         fail(str(error), BAD_INPUT)
-        return
     if mistakes := [text for spec in specs.values() for text in _unaffordable(spec)]:
         fail("\n".join(mistakes), BAD_INPUT)
     table = Table("model", "features", "task", "triggers", "costliest run", "per run", "per month", box=None)
@@ -51,7 +50,7 @@ def check(
             f"{budget.per_run:.2f}",
             f"{budget.per_month:.2f}",
         )
-    Console().print(table, highlight=False)
+    Console(markup=False).print(table, highlight=False)
 
 
 def _actions(spec: ModelSpec) -> list[str]:

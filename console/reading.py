@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from console.collect import every_run, iso
 from console.session import NOTHING, Json, Session, fail, session, show
@@ -13,7 +13,7 @@ from retraining import names, story
 from retraining.audit import AuditEvent
 from retraining.incidents import Incident
 from retraining.modelspec import ModelSpec
-from retraining.records import Run
+from retraining.records import Run, RunState
 from retraining.state import read_money, read_rollout, read_run, read_state
 
 Last = Annotated[int, typer.Option("--last", "-n", min=1, help="How many, newest first.")]
@@ -89,13 +89,13 @@ def _print_status(data: dict[str, Any]) -> None:
     }
     for key, value in rows.items():
         table.add_row(f"  {key}", value)
-    Console().print(table, highlight=False)
+    Console(markup=False).print(table, highlight=False)
 
 
 def runs(
     model: Annotated[str, typer.Argument(help="Only this model.", show_default="all models")] = "",
     last: Last = 20,
-    state: Annotated[str, typer.Option("--state", help="Only runs in this state, for example rejected.")] = "",
+    state: Annotated[RunState | None, typer.Option("--state", help="Only runs in this state.")] = None,
     as_json: Json = False,
 ) -> None:
     """The latest runs, newest first.
@@ -105,7 +105,7 @@ def runs(
     with session() as here:
         if model:
             here.model(model)
-        found = [run for run in reversed(every_run(here.store, model)) if state in ("", run.state.value)][:last]
+        found = [run for run in reversed(every_run(here.store, model)) if state in (None, run.state)][:last]
         data = [_line(run) for run in found]
         show(as_json, data, lambda: _print_runs(data))
 
@@ -121,10 +121,10 @@ def _line(run: Run) -> dict[str, str]:
 
 
 def _print_runs(data: list[dict[str, str]]) -> None:
-    table = Table("run", "state", "since", "asked by", "reason", box=None)
+    table = Table(Column("run", no_wrap=True), "state", "since", "asked by", "reason", box=None)
     for line in data:
         table.add_row(line["run"], line["state"], line["since"][:16], line["causes"], line["reason"])
-    Console().print(table if data else "no runs", highlight=False)
+    Console(markup=False).print(table if data else "no runs", highlight=False)
 
 
 def explain(
@@ -139,8 +139,7 @@ def explain(
         found = _story(here, what)
         if found is None:
             fail(f"{what!r}: expected a run, or one of the models {', '.join(sorted(here.models))}", NOTHING)
-        else:
-            show(as_json, found.model_dump(mode="json"), lambda: print_story(found))
+        show(as_json, found.model_dump(mode="json"), lambda: print_story(found))
 
 
 def _story(here: Session, what: str) -> story.Story | None:
@@ -165,6 +164,8 @@ def events(
     Example: retrain events flights --last 50
     """
     with session() as here:
+        if model:
+            here.model(model)
         found: list[AuditEvent] = []
         for path in reversed(here.store.list("events/")):
             stored = here.store.read(path)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -19,6 +19,7 @@ from retraining.ports import Store
 from retraining.settings import Settings
 
 NOTHING, BAD_INPUT, UNAVAILABLE = 1, 2, 3
+PATIENCE_SECONDS = 5.0  # a person who waits would rather be told, and try again
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 By = Annotated[str, typer.Option("--by", help="Who asks; recorded in the audit.", show_default="your user name")]
@@ -49,7 +50,7 @@ def user() -> str:
         return "unknown"
 
 
-def fail(text: str, code: int) -> None:
+def fail(text: str, code: int) -> NoReturn:
     """One line on the error output, then the end."""
     print(f"retrain: {text}", file=sys.stderr)
     raise typer.Exit(code)
@@ -77,9 +78,8 @@ def _open() -> Session:
     from retraining.modelfile import load_models
 
     models = load_models(Path(__file__).parent.parent / settings.models)
-    return Session(
-        settings, models, GcsStore(connect(settings.project), settings.state_bucket), clock(settings.clock)
-    )
+    store = GcsStore(connect(settings.project), settings.state_bucket, PATIENCE_SECONDS)
+    return Session(settings, models, store, clock(settings.clock))
 
 
 def show(as_json: bool, data: Any, render: Callable[[], object]) -> None:

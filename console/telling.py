@@ -8,9 +8,9 @@ from retraining.story import Story
 
 def print_story(told: Story) -> None:
     """Print every part that the story has."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     now = ", serves now" if told.serves_now else ""
-    console.print(f"[bold]{told.run_id}[/bold]  {told.model} ({told.owner}): {told.state}{now}")
+    console.print(f"{told.run_id}  {told.model} ({told.owner}): {told.state}{now}", style="bold")
     _list(
         console,
         "asked for by",
@@ -53,7 +53,7 @@ def print_story(told: Story) -> None:
         "traffic",
         [
             f"{s.at:%Y-%m-%d %H:%M}  {s.phase.value}: {s.reason}"
-            + (f" [{', '.join(f'{k} {v} %' for k, v in s.split.items())}]".replace("[", "(").replace("]", ")"))
+            + (f" ({', '.join(f'{k} {v} %' for k, v in s.split.items())})" if s.split else "")
             + (f" by {s.by}" if s.by else "")
             for s in told.traffic
         ],
@@ -67,9 +67,9 @@ def print_story(told: Story) -> None:
 
 def _list(console: Console, title: str, lines: list[str]) -> None:
     if lines:
-        console.print(f"  [bold]{title}[/bold]")
+        console.print(f"  {title}", style="bold")
         for line in lines:
-            console.print(f"    {line}", markup=False)
+            console.print(f"    {line}")
 
 
 def _data(told: Story) -> list[str]:

@@ -1,8 +1,9 @@
 """From values to places on a chart: dates along x, numbers up y."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,15 @@ class Scale:
 
 
 def stamp(text: str) -> float:
-    """An ISO date or time as seconds."""
+    """An ISO date or time as seconds; UTC where it names no zone."""
     moment = datetime.fromisoformat(text)
-    return moment.timestamp() if moment.tzinfo else datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def months(low: float, high: float) -> list[tuple[float, str]]:
     """The first of each month in the range, with its short name."""
     found = []
-    first, last = datetime.fromtimestamp(low).astimezone(), datetime.fromtimestamp(high).astimezone()
+    first, last = datetime.fromtimestamp(low, UTC), datetime.fromtimestamp(high, UTC)
     for year in range(first.year, last.year + 1):
         for month in range(1, 13):
             at = stamp(f"{year}-{month:02d}-01T00:00:00+00:00")
@@ -44,7 +45,7 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
     for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
         if spread / step <= count + 1:
             break
-    number = int(low / step) + (0 if low % step == 0 else 1)
+    number = math.ceil(low / step - 1e-9)
     found = []
     while number * step <= high + step / 1e6:
         found.append(round(number * step, 6))
