@@ -30,7 +30,7 @@ from retraining.state import read_rollout, read_state
 
 MODELS = Path(__file__).parent / "models"
 # At replay speed a tick every five minutes would be hundreds a second: the rehearsal's own times.
-CRONS = {"tick": "0 12 * * *", "monitor": "30 5 */2 * *", "watermark": "45 6 * * 5"}
+CRONS = {"tick": "0 12 * * *", "monitor": "30 5 */4 * *", "watermark": "45 6 * * 5"}
 NUDGES = {WAITING: 0.3, JOBS: 1.0}  # real seconds between extra ticks while the clock is slow
 
 
