@@ -11,7 +11,7 @@ from local.rehearsal.scenario import DAY, END, FIRST, HAPPENINGS, START, Happeni
 from local.rehearsal.traffic import Requests
 from retraining.modelspec import ModelSpec
 
-LOAD_DAYS = frozenset({0})  # labels are loaded on Mondays
+LOAD_DAYS = frozenset({0, 3})  # labels are loaded on Mondays and Thursdays
 
 
 def midnight(moment: datetime) -> datetime:
@@ -47,7 +47,7 @@ class Replay:
         return self.stage.feed.load(FIRST, START)
 
     def run(self, until: datetime = END) -> None:
-        """Play from March to ``until``. Labels of a day are loaded on the next Monday after their delay."""
+        """Play from March to ``until``. Labels of a day are loaded on the next loading day after their delay."""
         loaded = START
         today = max(START, midnight(self.pacer.now()))
         while today < until and not self.stopped():
