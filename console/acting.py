@@ -11,6 +11,8 @@ import typer
 from console.session import PATIENCE_SECONDS, By, Reason, Session, session, user
 from retraining import operate
 from retraining.errors import RetrainingError
+from retraining.messages import manual
+from retraining.messages.context import Context
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 RunId = Annotated[str, typer.Argument(help="Id of the run, as 'retrain runs' shows it.")]
@@ -55,6 +57,8 @@ def trigger(
             "request_id": request,
             "actor": by or user(),
         }
+        surroundings = Context(here.models, here.settings.project, message_id=request, published=here.now())
+        manual.parse(body, {}, surroundings)  # who would hear of a refusal once it is published?
         bus = PubsubBus(here.settings.project, PATIENCE_SECONDS)
         bus.publish(here.settings.manual_topic, json.dumps(body), {})
         _hurry(here)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from retraining.errors import BadConfig, Conflict, RetrainingError, Temporary
+from retraining.errors import BadConfig, BadMessage, Conflict, RetrainingError, Temporary
 from retraining.modelspec import ModelSpec
 from retraining.ports import Store
 from retraining.settings import Settings
@@ -61,7 +61,7 @@ def session() -> Iterator[Session]:
     """Open the installation that ``RETRAIN_*`` describes; errors of ours become one line and an exit code."""
     try:
         yield _open()
-    except BadConfig as error:
+    except (BadConfig, BadMessage) as error:
         hint = '; for the local stack: eval "$(retrain local env)"' if "RETRAIN_" in str(error) else ""
         fail(f"{error}{hint}", BAD_INPUT)
     except (Temporary, Conflict) as error:
