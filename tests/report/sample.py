@@ -179,7 +179,10 @@ def drift() -> tuple[DriftWindow, ...]:
         effects["taxi_out"] = 1.31 if moved else effects["taxi_out"]
         found.append(
             DriftWindow(
-                at=iso(at), effects=effects, flagged=("taxi_out",) if moved else (), kind="drift" if moved else "ordinary"
+                at=iso(at),
+                effects=effects,
+                flagged=("taxi_out",) if moved else (),
+                kind="drift" if moved else "ordinary",
             )
         )
     return tuple(found)
