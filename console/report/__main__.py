@@ -14,11 +14,11 @@ def main() -> int:
         print("expected two files: python -m console.report SUMMARY.json OUT.html", file=sys.stderr)
         return 2
     try:
-        summary = Summary.from_json(Path(sys.argv[1]).read_bytes())
-    except (OSError, BadRecord) as error:
+        page = render(Summary.from_json(Path(sys.argv[1]).read_bytes()))
+    except (OSError, BadRecord, ValueError) as error:  # ValueError: a time that is not ISO
         print(f"{sys.argv[1]}: {error}", file=sys.stderr)
         return 2
-    Path(sys.argv[2]).write_text(render(summary))
+    Path(sys.argv[2]).write_text(page, encoding="utf-8")
     return 0
 
 

@@ -120,7 +120,7 @@ def _skips() -> list[RunLine]:
                 ended=iso(at),
                 state="skipped",
                 code=code,
-                reason=f"{code}: {SKIPS[code]}",
+                reason=SKIPS[code],
                 causes=("data: 6,210 new rows since the last run",),
             )
         )
