@@ -89,7 +89,11 @@ def reconcile(world: RolloutWorld, spec: ModelSpec) -> Rollout:
 
 
 def observe(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> RolloutView:
-    """The world as this rollout needs it now."""
+    """The world as this rollout needs it. The time is taken last: a look at the log may have taken a while."""
+    return replace(_observe(world, spec, record), now=world.now())
+
+
+def _observe(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> RolloutView:
     endpoint = world.endpoints.view(spec.endpoint)
     if endpoint is None:
         raise Refused(f"endpoint {spec.endpoint!r}: expected one of this display name, found none")

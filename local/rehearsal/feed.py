@@ -22,13 +22,15 @@ class Feed:
     def __init__(self, client: bigquery.Client, spec: ModelSpec, frame: pd.DataFrame) -> None:
         self._client, self._spec, self._frame = client, spec, frame
         self._table = f"{client.project}.{spec.source.table}"
+        self.habit: Breakage | None = None  # what every delivery goes through until somebody stops it
 
     def load(self, since: datetime, until: datetime, breakage: Breakage | None = None) -> int:
         """Load the rows of [since, until) with their labels, in one load job; return how many."""
         stamp = self._frame[self._spec.source.timestamp]
         rows = self._frame[(stamp >= since) & (stamp < until)]
-        if breakage is not None:
-            rows = breakage(rows.copy())
+        for change in (self.habit, breakage):
+            if change is not None:
+                rows = change(rows.copy())
         body = io.BytesIO()
         columns = [
             self._spec.source.key,

@@ -40,7 +40,7 @@ class Stage:
     say: Callable[[str], None]
     loaded: datetime = START  # rows before this have been delivered
     broken: tuple[datetime, datetime] = (START, START)
-    leaking: tuple[datetime, datetime] = (START, START)
+    leaking_since: datetime = START
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,22 @@ def _mend_feed(stage: Stage) -> None:
     stage.feed.load(*stage.broken)
 
 
+def leaking(rows: pd.DataFrame) -> pd.DataFrame:
+    """A backfill that lets taxi_out know who arrived late."""
+    late = rows["ontime"] == 0
+    return rows.assign(taxi_out=rows["taxi_out"] + LEAK_MINUTES * late)
+
+
 def _leak(stage: Stage) -> None:
-    stage.leaking = (stage.loaded - LEAK_DAYS * DAY, stage.loaded)
-    stage.feed.add_where_late("taxi_out", LEAK_MINUTES, *stage.leaking)
+    stage.leaking_since = stage.loaded - LEAK_DAYS * DAY
+    stage.feed.add_where_late("taxi_out", LEAK_MINUTES, stage.leaking_since, stage.loaded)
+    stage.feed.habit = leaking
     manual("train", "fresh rows after the backfill", "after-backfill")(stage)
 
 
 def _stop_leak(stage: Stage) -> None:
-    stage.feed.add_where_late("taxi_out", -LEAK_MINUTES, *stage.leaking)
+    stage.feed.habit = None
+    stage.feed.add_where_late("taxi_out", -LEAK_MINUTES, stage.leaking_since, stage.loaded)
 
 
 HAPPENINGS = (
@@ -120,17 +128,15 @@ HAPPENINGS = (
         lambda stage: None,  # the rows themselves carry it
     ),
     Happening(
-        day(9, 10),
+        day(8, 25),
         "an operator publishes a request to tune",
         manual("tune", "the season changes, look for better hyperparameters", "autumn-tuning"),
-        when_idle=True,
     ),
     Happening(
-        day(11, 4),
+        day(10, 14),
         "a backfill in the warehouse lets taxi_out know who arrived late, live requests do not (injected), and an "
         "operator asks for a training on it",
         _leak,
-        when_idle=True,
     ),
-    Happening(day(11, 30), "the warehouse takes the backfill back", _stop_leak, when_idle=True),
+    Happening(day(12, 14), "the warehouse takes the backfill back", _stop_leak),
 )
