@@ -138,5 +138,5 @@ HAPPENINGS = (
         "operator asks for a training on it",
         _leak,
     ),
-    Happening(day(12, 14), "the warehouse takes the backfill back", _stop_leak),
+    Happening(day(11, 18), "the warehouse takes the backfill back", _stop_leak),
 )
