@@ -114,6 +114,11 @@ def artifact_uri(bucket: str, run: str) -> str:
     return f"gs://{bucket}/runs/{run}"
 
 
+def evaluation_uri(bucket: str, run: str) -> str:
+    """What the evaluator says of a run's candidate; a folder of its own, in which only evaluators may create."""
+    return f"gs://{bucket}/evaluations/{run}.json"
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """``gs://bucket/path`` → (bucket, path)."""
     bucket, _, path = uri.removeprefix("gs://").partition("/")

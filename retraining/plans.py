@@ -63,8 +63,8 @@ class Planner:
         return names.artifact_uri(self.settings.artifact_bucket, run_id)
 
     def evaluation_uri(self, run_id: str) -> str:
-        """Where the evaluator writes."""
-        return f"{self.artifacts(run_id)}/report/evaluation.json"
+        """Where the evaluator writes: out of the trainer's reach, so that no trainer can judge its own model."""
+        return names.evaluation_uri(self.settings.artifact_bucket, run_id)
 
     def manifest_uri(self, run_id: str) -> str:
         """What the trainer writes last."""

@@ -1,7 +1,7 @@
 """What the container's jobs write and the decisions read: training report, evaluation, manifest, baseline.
 
 The files lie under ``<artifacts>/runs/<run_id>/``: ``model/`` (SavedModel), ``report/training.json``,
-``report/manifest.json``, ``report/baseline.json`` from the trainer, ``report/evaluation.json`` from the evaluator.
+``report/manifest.json``, ``report/baseline.json`` from the trainer, ``evaluations/<run>.json`` from the evaluator.
 """
 
 from datetime import datetime
