@@ -138,7 +138,9 @@ class Cloud:
             versions={},
             seed=1,
         )
-        self.artifacts.write(self._report(run_id, "manifest"), manifest.to_json().encode())
+        self.artifacts.write(
+            f"{names.artifact_uri('artifacts', run_id)}/report/manifest.json", manifest.to_json().encode()
+        )
 
     def _evaluate(self, run_id: str, champion: bool) -> None:
         report = Evaluation(
@@ -151,10 +153,7 @@ class Cloud:
             if champion
             else None,
         )
-        self.artifacts.write(self._report(run_id, "evaluation"), report.to_json().encode())
-
-    def _report(self, run_id: str, name: str) -> str:
-        return f"{names.artifact_uri('artifacts', run_id)}/report/{name}.json"
+        self.artifacts.write(names.evaluation_uri("artifacts", run_id), report.to_json().encode())
 
     def _requests(self) -> None:
         """Every deployed model has answered many requests; the challenger's loss differs by ``live``."""
