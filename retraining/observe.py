@@ -60,10 +60,10 @@ def _with_jobs(world: RunWorld, spec: ModelSpec, run: Run, view: RunView) -> Run
         return replace(
             view,
             holder=_holder(world, run, ref.attempt),
-            manifest=_report(world, planner.manifest_uri(run.run_id), Manifest),
+            manifest=_report(world, run, planner.manifest_uri(run.run_id), Manifest),
         )
     if kind == "evaluate":
-        return replace(view, evaluation=_report(world, planner.evaluation_uri(run.run_id), Evaluation))
+        return replace(view, evaluation=_report(world, run, planner.evaluation_uri(run.run_id), Evaluation))
     return view
 
 
@@ -79,13 +79,13 @@ def _holder(world: RunWorld, run: Run, attempt: int) -> str:
         return ""
 
 
-def _report[T: (Manifest, Evaluation)](world: RunWorld, uri: str, kind: type[T]) -> T | None:
-    """A report of a job, or None while it is not there. A report of another run counts as not there."""
+def _report[T: (Manifest, Evaluation)](world: RunWorld, run: Run, uri: str, kind: type[T]) -> T | None:
+    """A report of a job, or None while it is not there. Raises BadRecord for the report of another run."""
     body = world.artifacts.read(uri)
     if body is None:
         return None
     report = kind.from_json(body)
-    if report.run_id != uri.rsplit("/report/", 1)[0].rsplit("/", 1)[-1]:
+    if report.run_id != run.run_id:
         raise BadRecord(f"{uri}: expected a report of its own run, got one of {report.run_id!r}")
     return report
 
