@@ -20,21 +20,6 @@ class OwnTable:
     description: str = ""
 
 
-AUDIT = OwnTable(
-    "audit",
-    (
-        ("at", "TIMESTAMP", "REQUIRED"),
-        ("what", "STRING", "REQUIRED"),
-        ("model", "STRING", "NULLABLE"),
-        ("run_id", "STRING", "NULLABLE"),
-        ("details", "STRING", "NULLABLE"),
-    ),
-    partition="at",
-    cluster=("model",),
-    description="Every decision, effect and action of a person; details is JSON text.",
-)
-
-
 def request_log(name: str) -> OwnTable:
     """The log of an endpoint's requests, in Vertex AI's own columns."""
     return OwnTable(

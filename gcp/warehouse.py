@@ -1,18 +1,13 @@
 """The rows of models, read and exported by BigQuery."""
 
-import json
 from datetime import datetime
-from typing import Any
 
 from gcp import arms, counts, snapshots
-from gcp.bigquery import CALL_SECONDS, BigQuery, Query
-from gcp.errors import translated
+from gcp.bigquery import BigQuery, Query
 from gcp.sql import Sql, column, statement, table
-from retraining.errors import Refused, RetrainingError
+from retraining.errors import Refused
 from retraining.modelspec import ModelSpec
 from retraining.views import ArmCounts, DataCounts, SnapshotView, Watermark
-
-AUDIT = "audit"
 
 
 class BigQueryWarehouse:
@@ -60,18 +55,6 @@ class BigQueryWarehouse:
             return {}
         name = table(f"{self._project}.{log}")
         return arms.read(self._bigquery.rows(arms.query(spec, name, self._table(spec), since, until)))
-
-    def record_event(self, row: dict[str, str]) -> None:
-        """See Warehouse."""
-        name = f"{self._project}.{self._dataset}.{AUDIT}"
-        insert: Any = self._bigquery.client.insert_rows_json  # takes retry=None, though its types do not say so
-        try:
-            with translated(f"appending to {name}"):
-                lost = str(insert(name, [row], retry=None, timeout=CALL_SECONDS) or "")
-        except RetrainingError as error:
-            lost = str(error)
-        if lost:
-            print(json.dumps({"severity": "WARNING", "message": f"row lost: {lost}"}))
 
     def _table(self, spec: ModelSpec) -> Sql:
         return table(f"{self._project}.{spec.source.table}")

@@ -84,8 +84,7 @@ class DriftLog:
         return dict(found)
 
     def define(self, subject: Subject) -> None:
-        """See Log. Creates the monitor's tables when they are missing."""
-        tables.ensure(self._run, self._project, self._dataset)
+        """See Log."""
         text = tables.text("define").format(baselines=self._table(tables.BASELINES))
         whose = _whose(subject)
         parameters: dict[str, tables.Value] = {

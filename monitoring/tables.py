@@ -47,7 +47,10 @@ def quoted(*parts: str) -> str:
 
 
 def ensure(run: Statements, project: str, dataset: str) -> None:
-    """Create the tables that are missing; the dataset must be there. What exists is left as it is."""
+    """Create the tables that are missing; the dataset must be there. What exists is left as it is.
+
+    For one machine and for tests: in the cloud Terraform creates them, so that the monitor need not be allowed to.
+    """
     names = {"counts": COUNTS, "baselines": BASELINES, "parser": PARSER}
     places = {key: quoted(project, dataset, name) for key, name in names.items()}
     for statement in ("create_counts", "create_baselines", "create_parser"):

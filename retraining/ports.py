@@ -63,9 +63,6 @@ class Warehouse(Protocol):
     def arms(self, spec: ModelSpec, since: datetime, until: datetime) -> dict[str, ArmCounts]:
         """Logged requests in [since, until) by deployed model id, with losses where labels have arrived."""
 
-    def record_event(self, row: dict[str, str]) -> None:
-        """Append one row to the audit table; best effort."""
-
 
 class Jobs(Protocol):
     """Vertex AI jobs. A create cannot be made exactly-once, so callers look up first and the job fences itself."""

@@ -16,7 +16,6 @@ class MemoryWarehouse:
         self.labelled: dict[str, list[datetime]] = {}  # model → timestamps of its labelled rows
         self.counts: dict[str, DataCounts] = {}  # model → what count_data answers; none: the table is missing
         self.arm_counts: dict[str, dict[str, ArmCounts]] = {}  # model → what arms answers
-        self.events: list[dict[str, str]] = []  # what record_event was given
         self.snapshots: dict[str, SnapshotView] = {}  # run → its snapshot
         self._lock = threading.Lock()
 
@@ -54,8 +53,3 @@ class MemoryWarehouse:
         """See Warehouse."""
         with self._lock:
             return dict(self.arm_counts.get(spec.name, {}))
-
-    def record_event(self, row: dict[str, str]) -> None:
-        """See Warehouse."""
-        with self._lock:
-            self.events.append(dict(row))

@@ -93,9 +93,6 @@ class WarehouseContract:
 
         assert warehouse.arms(model, NOW - DAY, NOW) == {}
 
-    def test_recording_an_event_never_fails(self, warehouse: Warehouse) -> None:
-        warehouse.record_event({"at": NOW.isoformat(), "what": "run promoted", "model": "punctual"})
-
 
 class TestMemoryWarehouse(WarehouseContract):
     """The promises in memory."""

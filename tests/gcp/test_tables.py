@@ -1,23 +1,31 @@
-"""This system's own tables, and the audit's rows in them."""
+"""This system's own tables: what the code creates on one machine is what Terraform creates in the cloud."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gcp.bigquery import BigQuery
-from gcp.tables import AUDIT, OwnTable, ensure_tables
-from gcp.warehouse import BigQueryWarehouse
+from gcp.drift_log import DriftStatements
+from gcp.tables import OwnTable, ensure_tables, request_log
+from monitoring import tables as drift_tables
 from tests.contract.rows import Tables
+
+SCHEMAS = Path(__file__).parents[2] / "terraform" / "tables"
 
 
 def test_missing_tables_are_created_with_their_partition(tables: Tables) -> None:
     """Fields, partition and clusters are as written down; a second time changes nothing."""
-    ensure_tables(tables.client, "own", [AUDIT])
-    ensure_tables(tables.client, "own", [AUDIT])
+    wanted = OwnTable(
+        "clustered", (("at", "TIMESTAMP", "REQUIRED"), ("model", "STRING", "NULLABLE")), "at", ("model",)
+    )
+    ensure_tables(tables.client, "own", [wanted])
+    ensure_tables(tables.client, "own", [wanted])
 
-    made = tables.client.get_table("local.own.audit")
+    made = tables.client.get_table("local.own.clustered")
 
-    assert [(item.name, item.field_type, item.mode) for item in made.schema] == list(AUDIT.fields)
+    assert [(item.name, item.field_type, item.mode) for item in made.schema] == list(wanted.fields)
     assert made.time_partitioning.field == "at"
     assert made.clustering_fields == ["model"]
 
@@ -32,34 +40,19 @@ def test_a_table_that_exists_is_left_as_it_is(tables: Tables) -> None:
     assert len(tables.client.get_table("local.own.kept").schema) == 2
 
 
-def test_an_event_becomes_a_row_of_the_audit(tables: Tables) -> None:
-    """What is recorded can be asked for in SQL."""
-    ensure_tables(tables.client, "events", [AUDIT])
-    warehouse = BigQueryWarehouse(BigQuery(tables.client), "events")
-    details = json.dumps({"reason": "drift"})
+@pytest.mark.parametrize("name", ["request_log", "drift_counts", "drift_baseline"])
+def test_terraform_creates_what_the_code_uses(tables: Tables, name: str) -> None:
+    """Columns, types and modes of the schema file are those of the table that the code makes here."""
+    ensure_tables(tables.client, "same", [request_log("request_log")])
+    drift_tables.ensure(DriftStatements(BigQuery(tables.client), "same"), "local", "same")
+    written: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
 
-    warehouse.record_event(
-        {
-            "at": "2013-06-10T00:00:00Z",
-            "what": "run promoted",
-            "model": "flights",
-            "run_id": "r",
-            "details": details,
-        }
-    )
+    made = tables.client.get_table(f"local.same.{name}")
 
-    rows = tables.client.query(
-        "SELECT what, model, JSON_VALUE(details, '$.reason') AS reason FROM events.audit"
-    ).result()
-    assert [tuple(row) for row in rows] == [("run promoted", "flights", "drift")]
+    assert [_plain(item.to_api_repr()) for item in made.schema] == [_plain(item) for item in written["schema"]]
 
 
-def test_a_row_that_does_not_fit_is_reported_and_nothing_else(
-    tables: Tables, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The audit table is a copy for people: losing a row of it stops nobody."""
-    ensure_tables(tables.client, "misfit", [AUDIT])
-
-    BigQueryWarehouse(BigQuery(tables.client), "misfit").record_event({"what": "no time"})
-
-    assert "row lost" in capsys.readouterr().out
+def _plain(field: dict[str, Any]) -> tuple[str, str, str]:
+    """Servers name some types by either of two words."""
+    words = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+    return field["name"], words.get(field["type"], field["type"]), field["mode"]
