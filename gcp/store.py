@@ -6,7 +6,7 @@ itself, so a refused precondition is settled by reading the object back: our bod
 
 from contextlib import suppress
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
 from google.cloud.storage import Client
 
 from gcp.errors import translated
@@ -81,6 +81,11 @@ class GcsStore:
                     retry=self._retry,
                 )
             except PreconditionFailed:
+                return None
+            except Forbidden:
+                # Who may only create may be told so before the precondition is looked at.
+                if version != _NEW or self.read(path) is None:
+                    raise
                 return None
             return str(blob.generation)
 
