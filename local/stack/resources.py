@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "terraform" / "resources.yaml"
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{2,62}$")]
+FunctionName = Annotated[str, Field(pattern=r"^on_[a-z]+$")]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]
 
 
@@ -21,11 +22,33 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Topic(_Part):
+    """What is published there, and by whom besides our own accounts."""
+
+    about: str
+    publishers: tuple[Literal["scheduler", "sink", "transfers", "incidents", "people", "pubsub"], ...]
+
+
+class Function(_Part):
+    """How much a function gets."""
+
+    about: str
+    memory_mib: Annotated[int, Field(ge=128, le=32_768)]
+    timeout_s: Annotated[int, Field(ge=1, le=540)]
+    max_instances: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Account(_Part):
+    """A service account besides those of the functions."""
+
+    about: str
+
+
 class Subscription(_Part):
     """A topic's messages go to a function."""
 
     topic: Name
-    function: Annotated[str, Field(pattern=r"^on_[a-z]+$")]
+    function: FunctionName
 
 
 class Delivery(_Part):
@@ -58,18 +81,15 @@ class ModelJob(_Part):
 
 
 class Resources(_Part):
-    """Topics, subscriptions and Scheduler jobs."""
+    """Topics, subscriptions, functions, accounts and Scheduler jobs."""
 
-    topics: tuple[Name, ...]
+    topics: dict[Name, Topic]
     subscriptions: dict[Name, Subscription]
+    functions: dict[FunctionName, Function]
+    accounts: dict[Name, Account]
     delivery: Delivery
     jobs: dict[Name, Job]
     model_jobs: dict[Name, ModelJob]
-
-    @property
-    def functions(self) -> tuple[str, ...]:
-        """Every function, in the order in which the file names them first."""
-        return tuple(dict.fromkeys(one.function for one in self.subscriptions.values()))
 
     def all_jobs(self, models: Mapping[str, ModelSpec]) -> dict[str, Job]:
         """Every Scheduler job by its name, with those of each model."""
@@ -121,4 +141,9 @@ def _validated(raw: Mapping[str, Any]) -> Resources:
         used += [one.topic for one in group.values()]
     if missing := sorted(set(used) - set(resources.topics)):
         raise BadConfig(f"{FILE.name}: topics: expected {missing[0]!r}, which is used, among them")
+    called = {one.function for one in resources.subscriptions.values()}
+    if odd := sorted(called ^ set(resources.functions)):
+        raise BadConfig(
+            f"{FILE.name}: functions: expected those of the subscriptions; {odd[0]!r} is only in one of both"
+        )
     return resources
