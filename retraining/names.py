@@ -141,3 +141,23 @@ def version_alias(run: str) -> str:
 def label(text: str) -> str:
     """``text`` as a label value: at most 63 lower-case letters, digits, dashes and underscores."""
     return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:63]
+
+
+# Module sets, in the artefact bucket ----------------------------------------------
+
+MODULES_POINTER = "modules/current.json"  # which set new runs take
+
+
+def module_file_path(sha256: str) -> str:
+    """One file of module sets, by its content. Create-only."""
+    return f"modules/files/{sha256}"
+
+
+def module_set_path(digest: str) -> str:
+    """The list of a set's files. Create-only."""
+    return f"modules/sets/{digest}.json"
+
+
+def module_set_uri(bucket: str, digest: str) -> str:
+    """Where a job finds the list of its set's files."""
+    return f"gs://{bucket}/{module_set_path(digest)}"
