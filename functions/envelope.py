@@ -1,4 +1,4 @@
-"""From a CloudEvent to one message, whichever of the shapes it came in.
+"""From an event to one message, whichever of the shapes it came in.
 
 Pub/Sub's push, the older background shape, a CloudEvent carried inside Pub/Sub (in attributes or as the body), and
 an audit log entry that Eventarc delivers without Pub/Sub all become the same ``Message``.
@@ -7,19 +7,36 @@ an audit log entry that Eventarc delivers without Pub/Sub all become the same ``
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-
-from cloudevents.abstract import CloudEvent
 
 from retraining.errors import BadMessage
 from retraining.messages.body import decode
 from retraining.messages.fields import fields, kind_of, moment
+from retraining.names import short_hash
 from retraining.ports import Clock
 
 _EXAMPLE = '{"message": {"data": "<base64>", "attributes": {}}, "subscription": "..."}'
 _STRUCTURED = "application/cloudevents+json"
 _PREVIEW = 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What arrived, before anything in it is checked.
+
+    Nobody has vouched for a field of it: source and type are not even kept, because nothing may depend on them.
+    """
+
+    data: object = None
+    id: object = None
+    time: object = None
+    trace: object = None  # W3C traceparent
+    subscription: str = ""  # as the sender says; for the log
+    topic: str = ""  # likewise
+    unreadable: str = ""  # why there is no event in the request; ``data`` is then its first bytes
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,8 @@ class Envelope:
                 return base64.b64decode(self.data[: _PREVIEW * 2], validate=False)[:_PREVIEW]
             except (binascii.Error, ValueError):
                 return self.data[:_PREVIEW].encode(errors="replace")
+        if isinstance(self.data, bytes):
+            return self.data[:_PREVIEW]
         return b"" if self.data is None else shown(self.data)[:_PREVIEW].encode(errors="replace")
 
     def identity(self) -> bytes:
@@ -64,10 +83,10 @@ class Message:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-def unwrap(event: CloudEvent, now: Clock) -> Envelope:
+def unwrap(event: Event, now: Clock) -> Envelope:
     """Find the message in ``event``. Never fails: what cannot be found stays empty or as it came."""
-    event_id, at = str(event.get("id") or "")[:128], moment(event.get("time"))
-    data = event.get_data()
+    event_id, at = plain_id(event.id), moment(event.time)
+    data = event.data
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         message = data["message"]
     elif isinstance(data, dict) and "protoPayload" not in data and ({"data", "attributes"} & data.keys()):
@@ -78,7 +97,15 @@ def unwrap(event: CloudEvent, now: Clock) -> Envelope:
         return Envelope(event_id, at or now(), data, {}, direct=True)
     published = moment(message.get("publishTime")) or moment(message.get("publish_time")) or at or now()
     message_id = message.get("messageId") or message.get("message_id") or event_id
-    return Envelope(str(message_id)[:128], published, message.get("data"), message.get("attributes"))
+    return Envelope(plain_id(message_id), published, message.get("data"), message.get("attributes"))
+
+
+def plain_id(value: object) -> str:
+    """An id as it came when it is plain, and else a digest of it: ids end up in keys, in logs and before people."""
+    if value is None or value == "":
+        return ""
+    found = value if isinstance(value, str) else shown(value)
+    return found if _ID.fullmatch(found) else f"odd-{short_hash(shown(value), 16)}"
 
 
 def read(envelope: Envelope, max_bytes: int) -> Message:
@@ -87,7 +114,7 @@ def read(envelope: Envelope, max_bytes: int) -> Message:
     if envelope.direct:
         payload = _direct(envelope.data, max_bytes)
     else:
-        payload = decode(_body(envelope.data, max_bytes), max_bytes)
+        payload = decode(body_bytes(envelope.data, max_bytes), max_bytes)
     message = Message(envelope.message_id, envelope.published, payload, attributes)
     if attributes.get("content-type", "").startswith(_STRUCTURED):
         return _structured(message, max_bytes)
@@ -107,7 +134,8 @@ def _attributes(value: object) -> dict[str, str]:
     return dict(value)
 
 
-def _body(data: object, max_bytes: int) -> bytes:
+def body_bytes(data: object, max_bytes: int) -> bytes:
+    """The bytes in base64 text, of either alphabet and with or without padding. Raises BadMessage."""
     if data is None:
         return b""
     if not isinstance(data, str):
@@ -137,7 +165,7 @@ def _binary(message: Message) -> Message:
     """A CloudEvent whose attributes travel as Pub/Sub attributes ``ce-*``."""
     at = moment(message.attributes.get("ce-time")) or message.published
     others = {key: value for key, value in message.attributes.items() if not key.startswith("ce-")}
-    return replace(message, id=message.attributes["ce-id"][:128], published=at, attributes=others)
+    return replace(message, id=plain_id(message.attributes["ce-id"]), published=at, attributes=others)
 
 
 def _structured(message: Message, max_bytes: int) -> Message:
@@ -146,6 +174,6 @@ def _structured(message: Message, max_bytes: int) -> Message:
     at = moment(event.get("time")) or message.published
     payload = event.get("data", {})
     if "data_base64" in event:
-        payload = decode(_body(event["data_base64"], max_bytes), max_bytes)
+        payload = decode(body_bytes(event["data_base64"], max_bytes), max_bytes)
     others = {key: value for key, value in message.attributes.items() if key != "content-type"}
-    return Message(str(event.get("id") or message.id)[:128], at, payload, others)
+    return Message(plain_id(event.get("id")) or message.id, at, payload, others)

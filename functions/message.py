@@ -7,15 +7,14 @@ or a lost race, and against nothing else, so only Temporary and Conflict leave t
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cloudevents.abstract import CloudEvent
-
-from functions.envelope import Envelope, Message, read, unwrap
+from functions.envelope import Envelope, Event, Message, read, unwrap
 from functions.logs import log, stack, trace_name
 from functions.quarantine import put_aside
 from functions.world import World
 from retraining.audit import record_event
 from retraining.errors import BadMessage, Conflict, Permanent, Temporary
 from retraining.messages.body import MAX_BYTES
+from retraining.messages.fields import brief
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,18 @@ class Entry:
     max_bytes: int = MAX_BYTES
 
 
-def receive(event: CloudEvent, entry: Entry, world: World) -> None:
+def receive(event: Event, entry: Entry, world: World) -> None:
     """Read the message in ``event`` and handle it.
 
     Raises Temporary or Conflict, so that Pub/Sub delivers the message again; never anything else.
     """
     envelope = unwrap(event, world.intake.now)
-    trace = trace_name(event.get("traceparent"), world.settings.project)
+    trace = trace_name(event.trace, world.settings.project)
     told = {"entry": entry.name, "message_id": envelope.message_id, "trace": trace}
+    told |= {"subscription": brief(event.subscription), "topic": brief(event.topic)}
     try:
+        if event.unreadable:
+            raise BadMessage(event.unreadable)
         answer = entry.handle(world, read(envelope, entry.max_bytes))
     except (Temporary, Conflict) as error:
         log("WARNING", f"will be tried again: {error}", error=type(error).__name__, **told)

@@ -12,6 +12,7 @@ from retraining.errors import BadMessage
 MAX_BYTES = 64 * 1024
 _MAX_INT = 2**63
 _MAX_DIGITS = 20
+_MAX_DEPTH = 100  # far below what stops Python; an audit record of BigQuery has about twenty
 _TWICE = 2  # a JSON text inside a JSON text: what shells and notebooks make of a quoted body
 
 
@@ -45,6 +46,7 @@ def _loads(text: str) -> object:
             parse_int=_whole,
             parse_float=_finite,
         )
+        _shallow(value)
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         if text.lstrip()[:1] in ("{", "[", '"'):
@@ -55,6 +57,21 @@ def _loads(text: str) -> object:
     except UnicodeEncodeError as error:
         raise BadMessage("body: a string holds half a character (a lone surrogate)") from error
     return value
+
+
+def _shallow(value: object) -> None:
+    """Raise BadMessage when objects and arrays are nested too deeply: whoever walks them later may recurse."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise BadMessage("body: nested too deeply")
+
+
+def _inside(value: object) -> list[object]:
+    found = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [inner for inner in found if isinstance(inner, dict | list)]
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

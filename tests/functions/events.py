@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cloudevents.http import CloudEvent
-
+from functions.envelope import Event
 from functions.world import World
 from local.memory.store import MemoryStore
 from local.memory.warehouse import MemoryWarehouse
@@ -49,10 +48,9 @@ def published(body: object = None, **more: Any) -> dict[str, Any]:
     return {"message": message, "subscription": "projects/shop-prod/subscriptions/s"}
 
 
-def event(data: object, kind: str = PUBSUB, **more: str) -> CloudEvent:
-    """A CloudEvent around ``data``."""
-    source = "//pubsub.googleapis.com/projects/shop-prod/topics/t"
-    return CloudEvent({"type": kind, "source": source, "id": "e-1", "time": "2026-01-31T03:00:43Z", **more}, data)
+def event(data: object, **more: Any) -> Event:
+    """An event around ``data``; ``more`` are its other fields."""
+    return Event(data, **{"id": "e-1", "time": "2026-01-31T03:00:43Z", **more})
 
 
 @dataclass

@@ -10,7 +10,7 @@ from retraining import names
 from retraining.messages.hints import Hint
 from retraining.records import ModelState
 from retraining.rollouts import Rollout, Serving
-from tests.functions.events import AUDIT, NOW, Place, event, published
+from tests.functions.events import NOW, Place, event, published
 from tests.messages.samples import JOB_KEY, changed, sample
 
 DEPLOYED = "1645828169292316672"
@@ -37,7 +37,7 @@ class TestData:
 
     def test_an_audit_entry_without_pubsub_is_a_trigger(self):
         place = Place()
-        receive(event(sample("audit_table_change"), AUDIT), ON_DATA, place.world)
+        receive(event(sample("audit_table_change")), ON_DATA, place.world)
 
         assert keys(place) == [JOB_KEY]
 

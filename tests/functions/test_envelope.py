@@ -8,7 +8,7 @@ import pytest
 
 from functions.envelope import Message, read, unwrap
 from retraining.errors import BadMessage
-from tests.functions.events import AUDIT, NOW, encoded, event, published
+from tests.functions.events import NOW, encoded, event, published
 from tests.messages.samples import sample
 
 TIME = datetime(2026, 1, 31, 3, 0, 42, 109000, tzinfo=UTC)
@@ -107,7 +107,7 @@ def test_the_older_background_shape_is_read():
 
 
 def test_an_audit_entry_without_pubsub_is_its_own_payload():
-    found = read(unwrap(event(sample("audit_table_change"), AUDIT), lambda: NOW), 64 * 1024)
+    found = read(unwrap(event(sample("audit_table_change")), lambda: NOW), 64 * 1024)
 
     assert (found.id, found.payload) == ("e-1", sample("audit_table_change"))
 

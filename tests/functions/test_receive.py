@@ -142,7 +142,7 @@ def test_an_audit_that_cannot_be_written_loses_no_trigger():
 def test_log_lines_name_the_facts_and_the_trace(capsys):
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = f"00-{trace}-b7ad6b7169203331-01"
-    receive(event(published(ASK), traceparent=parent), ON_MANUAL, Place().world)
+    receive(event(published(ASK), trace=parent), ON_MANUAL, Place().world)
 
     [line] = lines(capsys)
     assert line == {
