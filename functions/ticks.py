@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from functions.following import Following
 from functions.logs import log
 from retraining.errors import Conflict
 from retraining.intake import Intake
@@ -97,7 +98,13 @@ class Engines:
             artifacts=self._artifacts,
             bus=PubsubBus(self._settings.project),
             now=self._intake.now,
+            modules=self._modules,
         )
+
+    def _modules(self) -> str:
+        """Digest of the module set that the models come from; empty: of the archive."""
+        models = self._intake.models
+        return models.digest if isinstance(models, Following) else ""
 
     @cached_property
     def _monitor(self) -> "MonitorWorld":

@@ -77,11 +77,19 @@ class Planner:
     def _identity(self, run: Run, nonce: str) -> list[str]:
         project, topic = self.settings.project, self.settings.ticks_topic
         return [
+            *self._modules(run),
             f"--model-spec={self.spec_uri(run.run_id)}",
             f"--run-id={run.run_id}",
             f"--nonce={nonce}",
             f"--notify-topic=projects/{project}/topics/{topic}",
         ]
+
+    def _modules(self, run: Run) -> list[str]:
+        """Which code the job runs, when it is not the image's: the same for all jobs of a run."""
+        if not run.modules:
+            return []
+        uri = names.module_set_uri(self.settings.artifact_bucket, run.modules)
+        return [f"--modules={uri}", f"--modules-digest={run.modules}"]
 
     def _common(self, run: Run, job: JobRef, nonce: str) -> list[str]:
         args = [*self._identity(run, nonce)]

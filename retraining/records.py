@@ -107,6 +107,7 @@ class Run(Record):
     data_since: datetime | None = None
     problems: tuple[str, ...] = ()  # why the feed counts as broken
     snapshot: SnapshotView | None = None
+    modules: str = ""  # digest of the module set that its jobs run; empty: the image's own code
     reserved: float = 0.0  # money
     parameters: dict[str, str] = {}
     parameters_from: str = ""

@@ -67,10 +67,11 @@ def data_since(watermark: datetime | None, until: datetime) -> datetime:
 
 
 def take_snapshot(w: RunWorld, spec: ModelSpec, run: Run, version: str, view: RunView, job: JobStep | None) -> None:
-    """Freeze the rows, and the model file as the jobs will see it."""
+    """Freeze the rows, the model file as the jobs will see it, and the code that they will run."""
     planner = Planner(w.settings, spec)
     uri = names.snapshot_uri(w.settings.artifact_bucket, run.run_id)
     body = spec.model_dump_json(by_alias=True).encode()
+    modules = w.modules()
     w.effect("write spec", lambda: w.artifacts.write(planner.spec_uri(run.run_id), body))
     until = run.entered  # fixed when validation began, so that a repeat freezes the same rows
     try:
@@ -79,7 +80,7 @@ def take_snapshot(w: RunWorld, spec: ModelSpec, run: Run, version: str, view: Ru
         _block(w, run, version, view, str(error))
         return
     assert isinstance(snapshot, SnapshotView)
-    write_run(w, "note snapshot", run.but(snapshot=snapshot), version)
+    write_run(w, "note snapshot", run.but(snapshot=snapshot, modules=modules), version)
 
 
 def reserve(w: RunWorld, spec: ModelSpec, run: Run, version: str, view: RunView, job: JobStep | None) -> None:

@@ -21,6 +21,7 @@ class Settings:
     artifact_bucket: str  # snapshots, models, reports
     dataset: str  # BigQuery dataset of this system's own tables
     models: str = "models"  # folder with the model files
+    modules: str = ""  # current: model files and jobs' code follow the bucket; empty: as packaged
     trainer_image: str = ""  # image of the container that trains, evaluates and serves
     trainer_account: str = ""  # service account of training and tuning jobs
     evaluator_account: str = ""  # service account of evaluation jobs
@@ -56,6 +57,8 @@ class Settings:
             raise BadConfig(f"RETRAIN_REGION: expected a region such as us-central1, got {self.region!r}")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.dataset):
             raise BadConfig(f"RETRAIN_DATASET: expected a dataset name, got {self.dataset!r}")
+        if self.modules not in ("", "current"):
+            raise BadConfig(f"RETRAIN_MODULES: expected current or nothing, got {self.modules!r}")
 
     def to_env(self) -> dict[str, str]:
         """The variables that ``from_env`` would read these settings from."""

@@ -1,7 +1,7 @@
 """Reading and writing records, and the world a run lives in."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +28,7 @@ class RunWorld:
     bus: Bus
     now: Clock
     effect: Effect = direct
+    modules: Callable[[], str] = lambda: ""  # digest of the module set for new runs; empty: the image's own code
 
 
 def read_run(store: Store, run_id: str) -> tuple[Run, str] | None:

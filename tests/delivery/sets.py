@@ -20,7 +20,7 @@ FILES = {
 
 
 def changed(**bodies: bytes | None) -> dict[str, bytes]:
-    """The files with some changed (``trainer__data``: trainer/data.py, ``models__x``: models/x.yaml; None removes)."""
+    """The files with some changed: ``trainer__data`` is trainer/data.py, ``models__x`` models/x.yaml."""
     found: dict[str, bytes] = dict(FILES)
     for name, body in bodies.items():
         path = name.replace("__", "/") + (".yaml" if name.startswith("models") else ".py")
