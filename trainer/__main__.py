@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 from retraining.modelspec import ModelSpec
-from trainer import fence, notify
+from trainer import bootstrap, fence, notify
 from trainer.arguments import Places, parse
 from trainer.data import check, read_dataset
 from trainer.errors import Unusable
@@ -76,4 +76,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(bootstrap.run("trainer", main))

@@ -22,7 +22,7 @@ import numpy as np
 
 from retraining.modelspec import ModelSpec
 from retraining.reports import Evaluation
-from trainer import golden, notify, storage
+from trainer import bootstrap, golden, notify, storage
 from trainer.arguments import read_spec
 from trainer.compare import Answers, compare, slices
 from trainer.data import Columns, Rows, read_dataset
@@ -199,4 +199,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(bootstrap.run("trainer.evaluate", main))
