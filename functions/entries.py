@@ -94,8 +94,8 @@ def _manual(world: World, message: Message) -> Answer:
     return _conclude(world, manual.parse(message.payload, message.attributes, _context(world, message)))
 
 
-def _tick(tick: Tick, message: Message) -> Answer:
-    hint = hints.parse(message.payload, message.attributes)
+def _tick(tick: Tick, message: Message, *kinds: hints.HintKind) -> Answer:
+    hint = hints.parse(message.payload, message.attributes, kinds)
     if isinstance(hint, Ignored):
         return Answer(f"ignored: {hint.reason}")
     tick(hint)
@@ -106,7 +106,14 @@ ON_DATA = Entry("on_data", _data, LOG_ENTRY_BYTES)
 ON_DRIFT = Entry("on_drift", _drift, LOG_ENTRY_BYTES)
 ON_SCHEDULE = Entry("on_schedule", _schedule)
 ON_MANUAL = Entry("on_manual", _manual)
-ON_MONITOR = Entry("on_monitor", lambda world, message: _tick(world.monitor_tick, message))
-ON_TICK = Entry("on_tick", lambda world, message: _tick(world.run_tick, message), LOG_ENTRY_BYTES)
-ON_CANDIDATE = Entry("on_candidate", lambda world, message: _tick(world.candidate_tick, message))
+ON_MONITOR = Entry("on_monitor", lambda world, message: _tick(world.monitor_tick, message, "tick"))
+ON_TICK = Entry(
+    "on_tick", lambda world, message: _tick(world.run_tick, message, "tick", "job-ended"), LOG_ENTRY_BYTES
+)
+# It listens to the ticks as well, among which are hints that a job ended.
+ON_CANDIDATE = Entry(
+    "on_candidate",
+    lambda world, message: _tick(world.candidate_tick, message, "tick", "candidate", "job-ended"),
+    LOG_ENTRY_BYTES,
+)
 ENTRIES = (ON_DATA, ON_DRIFT, ON_SCHEDULE, ON_MANUAL, ON_MONITOR, ON_TICK, ON_CANDIDATE)

@@ -11,16 +11,25 @@ from retraining.errors import BadConfig
 from retraining.modelspec import ModelSpec
 
 MAX_BYTES = 64 * 1024
+_MAX_DIGITS = 40
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (which can expand without end) and without repeated keys."""
+    """Safe YAML without anchors and aliases (which can expand without end), repeated keys and endless numbers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise BadConfig(f"line {mark.line + 1}: expected plain values, got a YAML alias")
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise BadConfig(f"line {event.start_mark.line + 1}: expected plain values, got a YAML alias or anchor")
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: Any) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > _MAX_DIGITS:
+            raise BadConfig(
+                f"line {node.start_mark.line + 1}: expected a number of at most {_MAX_DIGITS} characters"
+            )
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -50,12 +59,16 @@ def parse_model(text: str, origin: str) -> ModelSpec:
         raise BadConfig(f"{origin}: nested too deeply") from error
     except BadConfig as error:
         raise BadConfig(f"{origin}: {error}") from error
+    except (ValueError, OverflowError) as error:  # a date or a number that YAML allows and Python does not
+        raise BadConfig(f"{origin}: a value cannot be read: {error}") from error
     if not isinstance(raw, dict):
         raise BadConfig(f"{origin}: expected fields such as name and source, got {type(raw).__name__}")
     try:
         return ModelSpec.model_validate(raw)
     except ValidationError as error:
         raise BadConfig("\n".join(_lines(error, origin))) from error
+    except OverflowError as error:
+        raise BadConfig(f"{origin}: a number is too large for what it measures: {error}") from error
 
 
 def _lines(error: ValidationError, origin: str) -> Iterable[str]:

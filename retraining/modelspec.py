@@ -60,7 +60,7 @@ METRICS: dict[Task, frozenset[str]] = {
 class Part(BaseModel):
     """Base of every part of a model file: frozen, and unknown fields are mistakes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Source(Part):

@@ -11,6 +11,7 @@ from retraining.messages.fields import Fields, brief, fields, matching, part, te
 HintKind = Literal["tick", "job-ended", "candidate"]
 EXAMPLE = '{"kind": "tick"} or {"kind": "job-ended", "run_id": "flights-20260131-030000-1a2b"}'
 _ID = r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,199}"
+KINDS: tuple[HintKind, ...] = get_args(HintKind)
 _ENDED = ("PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_FAILED", "PIPELINE_STATE_CANCELLED")
 
 
@@ -23,19 +24,23 @@ class Hint:
     job_id: str = ""
 
 
-def parse(payload: object, attributes: Mapping[str, str]) -> Hint | Ignored:
-    """The hint in a message; a message without any content is a tick. Raises BadMessage."""
+def parse(payload: object, attributes: Mapping[str, str], allowed: tuple[HintKind, ...] = KINDS) -> Hint | Ignored:
+    """The hint in a message; a message without any content is a tick. Raises BadMessage, also for a kind of hint
+    that is none of ``allowed``: it came to the wrong topic."""
     body = fields(payload, EXAMPLE)
     if "jsonPayload" in body or "protoPayload" in body or "textPayload" in body:
-        return _log_entry(body)
+        found = _log_entry(body)
+        if isinstance(found, Hint) and found.kind not in allowed:
+            return Ignored(f"a job has ended, which asks for nothing here; expected one of {list(allowed)}")
+        return found
     told: dict[str, object] = {key: attributes[key] for key in ("kind", "run_id", "job_id") if key in attributes}
     told.update(body)
     kind = text(told, "kind", "tick")
     run_id, job_id = matching(told, "run_id", r"[a-z][a-z0-9-]{0,99}", ""), matching(told, "job_id", _ID, "")
-    for known in get_args(HintKind):
+    for known in allowed:
         if kind == known:
             return Hint(known, run_id, job_id)
-    raise BadMessage(f"kind: expected one of {list(get_args(HintKind))}, got {kind!r:.60}")
+    raise BadMessage(f"kind: expected one of {list(allowed)}, got {kind!r:.60}")
 
 
 def _log_entry(entry: Fields) -> Hint | Ignored:

@@ -1,7 +1,7 @@
 """Cloud Scheduler: it is time.
 
 Scheduler says neither its job's name nor the slot, so the body names the schedule, and the slot is the minute in
-which the message was published.
+which the message was published. The name must be there: without it a person's request would pass for a schedule.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def parse(payload: object, attributes: Mapping[str, str], context: Context) -> P
     asked = closed(payload, attributes, FIELDS, EXAMPLE)
     one_of(asked, "kind", ("schedule",), "schedule")
     spec = context.model(text(asked, "model"))
-    name = matching(asked, "schedule", r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}", "schedule")
+    name = matching(asked, "schedule", r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
     planned = spec.triggers.schedule
     if planned is None:
         return Ignored(f"model {spec.name} has no schedule", model=spec.name)

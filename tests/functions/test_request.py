@@ -146,7 +146,8 @@ class TestAnswers:
         answer = app.test_client().post("/", json=published(ASK))
 
         assert (answer.status_code, answer.data) == (503, b"")
-        assert json.loads(capsys.readouterr().out)["message"].endswith("BadConfig: RETRAIN_PROJECT: expected a project id")
+        line = json.loads(capsys.readouterr().out)
+        assert line["message"] == "on_manual cannot work: BadConfig: RETRAIN_PROJECT: expected a project id"
 
     def test_subscription_and_topic_are_logged(self, capsys):
         client(Place()).post(

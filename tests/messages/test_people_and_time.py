@@ -20,6 +20,9 @@ def only(found):
     return trigger
 
 
+MONTHLY = {"model": "flights", "schedule": "monthly"}
+
+
 class TestSchedule:
     @pytest.mark.parametrize(
         ("body", "attributes"),
@@ -42,11 +45,11 @@ class TestSchedule:
     def test_a_retry_within_the_minute_is_the_same_fact(self):
         late = context(published=PUBLISHED.replace(second=59), message_id="m-2")
 
-        assert only(schedule.parse({"model": "flights"}, {}, late)).key == "schedule|schedule|2026-01-31T03:00Z"
+        assert only(schedule.parse(MONTHLY, {}, late)).key == "schedule|monthly|2026-01-31T03:00Z"
 
     @pytest.mark.parametrize("action", ["auto", "train", "tune"])
     def test_the_tick_may_say_what_it_asks_for(self, action):
-        assert only(schedule.parse({"model": "flights", "action": action}, {}, context())).ask == action
+        assert only(schedule.parse({**MONTHLY, "action": action}, {}, context())).ask == action
 
     @pytest.mark.parametrize(
         ("body", "why"),
@@ -54,8 +57,9 @@ class TestSchedule:
             ({"model": "flights", "image": "evil"}, "'image': no such field; allowed are model, schedule, action"),
             ({"model": "flights", "schedule": "a/b"}, "schedule: expected text like"),
             ({"model": "flights", "schedule": "x" * 64}, "schedule: expected text like"),
-            ({"model": "flights", "action": "deploy"}, "action: expected one of \\['auto', 'train', 'tune'\\]"),
+            ({**MONTHLY, "action": "deploy"}, "action: expected one of \\['auto', 'train', 'tune'\\]"),
             ({"model": "flights", "kind": "tick"}, "kind: expected one of"),
+            ({"model": "flights"}, "schedule: expected text, got nothing"),
             ({"model": ["flights"]}, "model: expected text, got an array"),
             ({"schedule": "monthly"}, "model: expected text, got nothing"),
             ({"model": None}, "model: expected text, got nothing"),
@@ -78,7 +82,7 @@ class TestSchedule:
             schedule.parse({"model": "flights"}, {"model": "bikes"}, context())
 
     def test_a_model_without_schedule_gets_none(self):
-        found = schedule.parse({"model": "flights"}, {}, context(models=untriggered()))
+        found = schedule.parse(MONTHLY, {}, context(models=untriggered()))
 
         assert found == Ignored("model flights has no schedule", model="flights")
 
