@@ -16,7 +16,7 @@ from monitoring.looking import advance, cycle, rebase, units
 from monitoring.ordinary import KEEP, reference_for
 from monitoring.records import Learnt, Watch, keep, to_learnt, watch_path
 from monitoring.verdict import Judged
-from retraining import names
+from retraining import migrations, names
 from retraining.audit import record_event
 from retraining.errors import Conflict, RetrainingError
 from retraining.incidents import Incident
@@ -55,6 +55,8 @@ class _Champion(Record):
 
 class _Endpoint(Record):
     """As much of an endpoint's record as the monitor reads."""
+
+    format = migrations.ROLLOUT
 
     phase: str = ""
     champion: _Champion | None = None

@@ -7,6 +7,7 @@ from typing import Literal
 from monitoring.judge import Spreads
 from monitoring.variation import Spread
 from monitoring.verdict import Judged
+from retraining import migrations
 from retraining.errors import Conflict, Exists
 from retraining.incidents import Finding, Incident
 from retraining.ports import Store
@@ -45,6 +46,8 @@ class Notice(Record):
 
 class Watch(Record):
     """What the monitor knows of one model."""
+
+    format = migrations.WATCH
 
     model: str
     run_id: str  # whose training rows the cells come from
@@ -90,6 +93,8 @@ class Line(Record):
 
 class Chunk(Record):
     """Verdicts of one month of days, or of one day of hours, oldest first."""
+
+    format = migrations.CHUNK
 
     lines: tuple[Line, ...] = ()
 

@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime
 
-from retraining import names
+from retraining import migrations, names
 from retraining.errors import RetrainingError
 from retraining.ports import Store
 from retraining.record import Record
@@ -11,6 +11,8 @@ from retraining.record import Record
 
 class AuditEvent(Record):
     """Something that happened to a model: what, why, and to which run."""
+
+    format = migrations.AUDIT_EVENT
 
     at: datetime
     what: str

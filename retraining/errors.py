@@ -6,7 +6,8 @@ RetrainingError
 │   ├── BadConfig        a model file or a setting that cannot be used
 │   ├── BadRecord        a stored record that this version cannot read
 │   └── Refused          an outside service understood the request and refused it
-├── Temporary            an outside service failed in a way another attempt may cure
+├── Temporary            another attempt may succeed, for example because an outside service failed
+│   └── NewerRecord      a stored record that only a newer release understands
 └── Conflict             somebody else wrote first: read again, then decide again
     └── Exists           the thing to create is already there
 """
@@ -37,7 +38,11 @@ class Refused(Permanent):
 
 
 class Temporary(RetrainingError):
-    """An outside service failed in a way that another attempt may cure."""
+    """Another attempt may succeed: an outside service failed in such a way, or somebody else can do it."""
+
+
+class NewerRecord(Temporary):
+    """A stored record is of a newer release: this one leaves it alone, and the newer one goes on with it."""
 
 
 class Conflict(RetrainingError):

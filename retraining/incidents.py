@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from retraining import migrations
 from retraining.record import Record
 
 
@@ -36,6 +37,8 @@ class WindowVerdict(Record):
 
 class Incident(Record):
     """Drift that persisted: opened on 2 of 3 windows, closed once."""
+
+    format = migrations.INCIDENT
 
     incident_id: str
     model: str

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from retraining import names
+from retraining import migrations, names
 from retraining.audit import record_event
 from retraining.errors import BadMessage, Exists
 from retraining.modelspec import ModelSpec
@@ -45,12 +45,16 @@ class Intake:
 class Claim(Record):
     """Which run answers a trigger."""
 
+    format = migrations.CLAIM
+
     run_id: str
     trigger: Trigger
 
 
 class Parked(Record):
     """A trigger in the inbox."""
+
+    format = migrations.PARKED
 
     trigger: Trigger
     received: datetime

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
+from retraining import migrations
 from retraining.errors import BadConfig, BadRecord
 from retraining.modelfile import MAX_BYTES as MAX_MODEL_BYTES
 from retraining.modelfile import parse_model
@@ -39,6 +40,8 @@ class ModuleFile(Record):
 
 class ModuleSet(Record):
     """All files of a set, sorted by path."""
+
+    format = migrations.MODULE_SET
 
     digest: str
     files: tuple[ModuleFile, ...]
@@ -79,6 +82,8 @@ class ModuleSet(Record):
 
 class Current(Record):
     """Which set new runs take: the pointer that a delivery moves."""
+
+    format = migrations.MODULES_POINTER
 
     digest: str
     sequence: int  # counts moves, so that going back to an earlier set is a new fact

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from retraining import migrations
 from retraining.record import Record
 from retraining.reports import Evaluation
 from retraining.triggers import Trigger
@@ -94,6 +95,8 @@ class Change(Record):
 class Run(Record):
     """One attempt from triggers to verdict."""
 
+    format = migrations.RUN
+
     run_id: str
     model: str
     state: RunState
@@ -153,6 +156,8 @@ class Pause(Record):
 class ModelState(Record):
     """What is known about a model between runs."""
 
+    format = migrations.MODEL_STATE
+
     model: str
     waiting_run: str = ""  # collects triggers
     active_run: str = ""  # has its turn; one at a time
@@ -169,6 +174,8 @@ class ModelState(Record):
 
 class Money(Record):
     """One month of one model: reserved before launch, settled after."""
+
+    format = migrations.MONEY
 
     model: str
     month: str

@@ -7,11 +7,14 @@ The files lie under ``<artifacts>/runs/<run_id>/``: ``model/`` (SavedModel), ``r
 from datetime import datetime
 from typing import Literal
 
+from retraining import migrations
 from retraining.record import Record
 
 
 class Manifest(Record):
     """Which bytes came out of which inputs."""
+
+    format = migrations.MANIFEST
 
     run_id: str
     files: dict[str, str]  # path below model/ → sha256 hex
@@ -26,6 +29,8 @@ class Manifest(Record):
 
 class TrainingReport(Record):
     """How a training ended. Its metrics inform; only the evaluator's decide."""
+
+    format = migrations.TRAINING_REPORT
 
     run_id: str
     rows: int  # training rows
@@ -61,6 +66,8 @@ class Evaluation(Record):
 
     The per-row loss is log-loss for classification and the squared error for regression.
     """
+
+    format = migrations.EVALUATION
 
     run_id: str
     nonce: str
@@ -102,6 +109,8 @@ class FeatureBaseline(Record):
 
 class Baseline(Record):
     """What the training rows looked like; the reference of drift detection after a promotion."""
+
+    format = migrations.BASELINE
 
     baseline_id: str  # the run that made it
     model: str

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from retraining import migrations
 from retraining.record import Record
 
 MAX_HISTORY = 200
@@ -77,6 +78,8 @@ class Step(Record):
 class Outcome(Record):
     """How a rollout ended."""
 
+    format = migrations.OUTCOME
+
     run_id: str
     result: Literal["promoted", "rolled_back"]
     reason: str
@@ -85,6 +88,8 @@ class Outcome(Record):
 
 class Rollout(Record):
     """One endpoint. At most one rollout is under way: this record is the mutex."""
+
+    format = migrations.ROLLOUT
 
     endpoint: str
     model: str
