@@ -8,11 +8,13 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from retraining import names
 from retraining.audit import record_event
-from retraining.errors import Conflict, Exists, Refused, RetrainingError
+from retraining.errors import BadRecord, Conflict, Exists, Refused
+from retraining.guard import Guard
 from retraining.intake import Effect, direct
 from retraining.modelspec import ModelSpec
 from retraining.plans import Planner
@@ -59,16 +61,16 @@ class RolloutWorld:
 
 
 def tick(world: RolloutWorld, report: Callable[[str], None] = lambda text: None) -> None:
-    """Move every rollout that is under way, and begin those that wait. One endpoint's trouble stops no other."""
+    """Move every rollout that is under way, and begin those that wait. One endpoint's trouble stops no other.
+
+    Raises an ExceptionGroup at the end when something failed that nobody foresaw.
+    """
     busy = {path.split("/")[1] for prefix in ("rolling/", "candidates/") for path in world.store.list(prefix)}
     by_endpoint = {spec.endpoint: spec for spec in world.models.values()}
+    guard = Guard(report)
     for endpoint in sorted(busy & set(by_endpoint)):
-        try:
-            reconcile(world, by_endpoint[endpoint])
-        except Conflict:
-            report(f"{endpoint}: somebody else is at it")
-        except RetrainingError as error:
-            report(f"{endpoint}: postponed: {type(error).__name__}: {error}")
+        guard(endpoint, partial(reconcile, world, by_endpoint[endpoint]))
+    guard.finish()
 
 
 def reconcile(world: RolloutWorld, spec: ModelSpec) -> Rollout:
@@ -120,10 +122,16 @@ def _operation(world: RolloutWorld, name: str) -> OperationView:
 
 
 def _candidate(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> Serving | None:
-    """The oldest winner in the queue whose run still waits; what is out of date leaves the queue."""
+    """The oldest winner in the queue whose run still waits; what is out of date leaves the queue.
+
+    One whose record nobody can read is passed over. One of a newer release keeps its place: nobody overtakes it.
+    """
     for path in world.store.list(f"candidates/{spec.endpoint}/"):
         run_id = path.rsplit("/", 1)[-1].removesuffix(".json")
-        found = read_run(world.store, run_id)
+        try:
+            found = read_run(world.store, run_id)
+        except BadRecord:
+            continue  # the runs' own tick reports it
         fit = found is not None and found[0].state in (RunState.ELIGIBLE, RunState.ROLLING_OUT)
         if fit and world.store.read(names.outcome_path(run_id)) is None:
             assert found is not None
@@ -189,7 +197,8 @@ def _forget(world: RolloutWorld, record: Rollout) -> bool:
     """Remove the markers of rollouts that ended, so that the next tick does not come here for nothing."""
     if record.phase is Phase.IDLE and record.ask is None:
         for path in world.store.list(f"rolling/{record.endpoint}/"):
-            if int(path.rsplit("/", 1)[-1].removesuffix(".json")) <= record.sequence:
+            number = path.rsplit("/", 1)[-1].removesuffix(".json")
+            if number.isdecimal() and int(number) <= record.sequence:
                 world.effect("unmark rollout", lambda path=path: world.store.delete(path))  # type: ignore[misc]
     return False
 

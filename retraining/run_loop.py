@@ -3,13 +3,14 @@
 Every event and every tick ends here, so a lost, doubled or late event changes when things happen and never what.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 from retraining import names
 from retraining.audit import record_event
 from retraining.collect import collect
-from retraining.errors import Conflict, Permanent, RetrainingError
+from retraining.errors import Permanent
+from retraining.guard import Guard
 from retraining.modelspec import ModelSpec
 from retraining.observe import observe
 from retraining.records import Run
@@ -23,26 +24,17 @@ MAX_STEPS = 40  # of one run in one tick; more would starve the others
 def tick(world: RunWorld, report: Callable[[str], None] = lambda text: None) -> None:
     """Take in new triggers, then move every run that has not ended as far as it goes now.
 
-    One run's trouble never stops the others: what failed is reported and left to the next tick.
+    One record's trouble never stops the others: what failed is reported and left to the next tick. Raises an
+    ExceptionGroup at the end when something failed that nobody foresaw.
     """
-    inbox: dict[str, list[str]] = defaultdict(list)
+    guard = Guard(report)
     for path in world.store.list("inbox/"):
-        inbox[path.split("/")[1]].append(path)
-    for model, paths in inbox.items():
-        if (spec := world.models.get(model)) is not None:
-            _guarded(lambda spec=spec, paths=paths: collect(world, spec, paths), model, report)  # type: ignore[misc]
+        if (spec := world.models.get(path.split("/")[1])) is not None:
+            guard(path, partial(collect, world, spec, [path]))
     for path in world.store.list("active/"):
         run_id = path.removeprefix("active/").removesuffix(".json")
-        _guarded(lambda run_id=run_id: reconcile(world, run_id), run_id, report)  # type: ignore[misc]
-
-
-def _guarded(act: Callable[[], object], what: str, report: Callable[[str], None]) -> None:
-    try:
-        act()
-    except Conflict:
-        report(f"{what}: somebody else is at it")
-    except RetrainingError as error:
-        report(f"{what}: postponed: {type(error).__name__}: {error}")
+        guard(run_id, partial(reconcile, world, run_id))
+    guard.finish()
 
 
 def reconcile(world: RunWorld, run_id: str) -> Run | None:

@@ -1,0 +1,143 @@
+"""One record that this release cannot read, or does not expect, stops no other."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from retraining import names, run_loop
+from retraining.errors import NewerRecord
+from retraining.records import RunState
+from retraining.rollouts import Phase, Rollout
+from tests.engine.cloud import Cloud
+from tests.unit.build import run
+
+BAD: dict[str, Callable[[dict[str, Any]], str]] = {
+    "of a newer version": lambda raw: json.dumps({**raw, "version": 99}),
+    "in an unknown state": lambda raw: json.dumps({**raw, "state": "resting", "phase": "resting"}),
+    "without its fields": lambda raw: "{}",
+    "no JSON": lambda raw: "{",
+    "no object": lambda raw: "[]",
+    "of version zero": lambda raw: json.dumps({**raw, "version": 0}),
+}
+bad = pytest.mark.parametrize("spoil", BAD.values(), ids=BAD.keys())
+
+
+@bad
+def test_a_bad_run_stops_no_other_run(spoil: Callable[[dict[str, Any]], str]) -> None:
+    """It is reported in every tick, stays as it is, and the other run ends."""
+    cloud = Cloud()
+    body = spoil(json.loads(run(run_id="flights-0").to_json()))
+    cloud.store.create(names.active_path("flights-0"), "{}")
+    cloud.store.create(names.run_path("flights-0"), body)
+    cloud.trigger()
+    for _ in range(60):
+        cloud.tick()
+    good = [path for path in cloud.store.list("runs/") if "flights-0" not in path]
+    stored = cloud.store.read(names.run_path("flights-0"))
+    ended = cloud.store.read(good[0])
+    assert stored is not None
+    assert ended is not None
+
+    assert json.loads(ended.body)["state"] == RunState.PROMOTED
+    assert stored.body == body
+    assert any(line.startswith("flights-0: ") for line in cloud.reports)
+
+
+@bad
+def test_a_bad_trigger_stops_no_other_trigger(spoil: Callable[[dict[str, Any]], str]) -> None:
+    """It stays in the inbox, before one that is taken in."""
+    cloud = Cloud()
+    cloud.trigger(key="later")
+    [path] = cloud.store.list("inbox/")
+    stored = cloud.store.read(path)
+    assert stored is not None
+    raw = json.loads(stored.body)
+    kinds = {**raw, "trigger": {**raw["trigger"], "kind": "resting"}}
+    cloud.store.create("inbox/flights/a-bad-one.json", spoil(kinds))
+    cloud.tick()
+
+    assert cloud.store.list("inbox/") == ["inbox/flights/a-bad-one.json"]
+    assert [cause.key for cause in cloud.all_runs[0].causes] == ["later"]
+
+
+@bad
+def test_a_bad_endpoint_stops_no_other_endpoint(spoil: Callable[[dict[str, Any]], str]) -> None:
+    """The record of bikes, which comes first, and a promotion of flights."""
+    cloud = Cloud()
+    cloud.endpoints.add("bikes")
+    cloud.store.create("rolling/bikes/1.json", "{}")
+    body = spoil(json.loads(Rollout(endpoint="bikes", model="bikes").to_json()))
+    cloud.store.create(names.rollout_path("bikes"), body)
+    cloud.trigger()
+    for _ in range(60):
+        cloud.tick()
+
+    assert cloud.all_runs[-1].state is RunState.PROMOTED
+    assert any(line.startswith("bikes: ") for line in cloud.reports)
+
+
+def test_a_bad_candidate_stops_no_other_candidate() -> None:
+    """The oldest winner's record cannot be read; the next one takes over."""
+    cloud = Cloud()
+    cloud.store.create(names.candidate_path("flights", "a-bad-one"), "{}")
+    cloud.store.create(names.run_path("a-bad-one"), "{}")
+    cloud.trigger()
+    for _ in range(60):
+        cloud.tick()
+    ended = cloud.store.read(next(path for path in cloud.store.list("runs/") if "a-bad-one" not in path))
+    assert ended is not None
+
+    assert json.loads(ended.body)["state"] == RunState.PROMOTED
+    assert cloud.store.list("candidates/") == [names.candidate_path("flights", "a-bad-one")]
+
+
+def test_a_newer_candidate_keeps_its_place() -> None:
+    """Its release will roll it out; one that came later must not overtake it."""
+    cloud = Cloud()
+    cloud.store.create(names.candidate_path("flights", "a-newer-one"), "{}")
+    cloud.store.create(names.run_path("a-newer-one"), '{"version": 99}')
+    cloud.trigger()
+    for _ in range(60):
+        cloud.tick()
+
+    assert cloud.rollout.phase is Phase.IDLE
+    assert any("expected at most 1, got 99" in line for line in cloud.reports)
+
+
+def test_a_marker_of_another_form_is_left_alone() -> None:
+    """A later release may count its rollouts otherwise."""
+    cloud = Cloud()
+    cloud.store.create("rolling/flights/first-of-may.json", "{}")
+    cloud.tick()
+
+    assert cloud.store.list("rolling/") == ["rolling/flights/first-of-may.json"]
+
+
+def test_a_defect_is_raised_after_the_others_moved() -> None:
+    """A rollout without a challenger is nothing that this release writes, so it is a mistake that must be seen."""
+    cloud = Cloud()
+    cloud.endpoints.add("bikes")
+    cloud.store.create("rolling/bikes/1.json", "{}")
+    broken = Rollout(endpoint="bikes", model="bikes", phase=Phase.REGISTERING, entered=cloud.now)
+    cloud.store.create(names.rollout_path("bikes"), broken.to_json())
+    cloud.trigger()
+    defects = 0
+    for _ in range(60):
+        try:
+            cloud.tick()
+        except ExceptionGroup:
+            defects += 1
+
+    assert cloud.all_runs[-1].state is RunState.PROMOTED
+    assert defects == 60
+
+
+def test_a_hint_about_a_newer_run_is_tried_again() -> None:
+    """Pub/Sub delivers it until an instance of the newer release gets it."""
+    cloud = Cloud()
+    cloud.store.create(names.run_path("flights-0"), '{"version": 99}')
+
+    with pytest.raises(NewerRecord, match="run: version: expected at most 1, got 99"):
+        run_loop.reconcile(cloud.runs, "flights-0")
