@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -45,8 +46,6 @@ def trigger(
     """
     with session() as here:
         here.model(model)
-        from gcp.bus import PubsubBus
-
         request = request_id or f"cli-{secrets.token_hex(6)}"
         body = {
             "model": model,
@@ -59,13 +58,19 @@ def trigger(
         }
         surroundings = Context(here.models, here.settings.project, message_id=request, published=here.now())
         manual.parse(body, {}, surroundings)  # who would hear of a refusal once it is published?
-        bus = PubsubBus(here.settings.project, PATIENCE_SECONDS)
-        bus.publish(here.settings.manual_topic, json.dumps(body), {})
-        _hurry(here)
+        publish(here, body)
+        hurry(here)
         print(f"asked, request {request}; follow it with: retrain runs {model}")
 
 
-def _hurry(here: Session) -> None:
+def publish(here: Session, body: Mapping[str, object]) -> None:
+    """Publish a request for a run, as anybody may."""
+    from gcp.bus import PubsubBus
+
+    PubsubBus(here.settings.project, PATIENCE_SECONDS).publish(here.settings.manual_topic, json.dumps(body), {})
+
+
+def hurry(here: Session) -> None:
     """Ask for a tick now. What was asked for is recorded already: without this one, the next tick does it."""
     from gcp.bus import PubsubBus
 
@@ -104,7 +109,7 @@ def rollback(model: Model, reason: Reason = "no reason given", by: By = "") -> N
     """
     with session() as here:
         print(f"{model}: {operate.roll_back(here.store, here.model(model), by or user(), reason, here.now())}")
-        _hurry(here)
+        hurry(here)
 
 
 def approve(run: RunId, by: By = "") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from console import acting, local, models, reading
+from console import acting, local, models, modules, reading, smoke
 
 app = typer.Typer(
     name="retrain",
@@ -25,9 +25,11 @@ for command in (
     acting.rollback,
     acting.approve,
     acting.cancel,
+    smoke.smoke,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(modules.app, name="modules")
 app.add_typer(local.app, name="local")
 
 
