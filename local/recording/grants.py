@@ -1,0 +1,82 @@
+"""What each account is granted: terraform/permissions.yaml, which Terraform reads too."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from local.recording.permissions import Use
+from local.stack.resources import ROOT
+from retraining.errors import BadConfig
+
+FILE = ROOT / "terraform" / "permissions.yaml"
+
+LIST = "storage.objects.list"
+BUCKETS = ("state", "artifacts")
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,40}$")]
+Place = Annotated[
+    str, Field(pattern=r"^(project|state|artifacts|dataset|sources|topic/[a-z][a-z0-9-]*|account/[a-z][a-z0-9_]*)$")
+]
+Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Permission = Annotated[str, Field(pattern=r"^[a-z]+\.[A-Za-z]+\.[A-Za-z]+$")]
+
+
+class Grant(BaseModel):
+    """Some permissions on one thing; of a bucket, below some folders."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    on: Place
+    under: tuple[Folder, ...] = ()
+    may: Annotated[tuple[Permission, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.under and self.on not in BUCKETS:
+            raise ValueError(f"under: expected only on {' or '.join(BUCKETS)}, got it on {self.on}")
+        if LIST in self.may and len(self.may) > 1:
+            raise ValueError(f"may: expected {LIST} alone, because its condition is on a prefix, got {self.may}")
+        if self.on in BUCKETS and not self.under and self.may != (LIST,):
+            raise ValueError(f"under: expected folders, since only {LIST} may be granted on a whole bucket")
+        return self
+
+
+Grants = Mapping[str, Mapping[str, Grant]]  # account → name of the grant → grant
+
+_FORM: TypeAdapter[dict[str, dict[str, Grant]]] = TypeAdapter(dict[Name, dict[Name, Grant]])
+
+
+def load_grants(path: Path = FILE) -> Grants:
+    """Read the file. Raises BadConfig naming field and mistake."""
+    raw: Any = yaml.safe_load(path.read_text())
+    try:
+        return _FORM.validate_python(raw)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise BadConfig(f"{path.name}: " + "; ".join(problems)) from error
+
+
+def granted(grants: Grants) -> dict[Use, str]:
+    """Every permission that is granted, by account, thing and folder, with the name of its grant."""
+    return {
+        Use(account, permission, grant.on, folder): name
+        for account, own in grants.items()
+        for name, grant in own.items()
+        for permission in grant.may
+        for folder in grant.under or ("",)
+    }
+
+
+def lacking(used: Iterable[Use], grants: Iterable[Use]) -> list[Use]:
+    """What is used and not granted. A grant on a whole bucket covers every folder."""
+    known = set(grants)
+    whole = {(one.account, one.permission, one.on) for one in known if not one.folder}
+    return sorted(one for one in used if one not in known and (one.account, one.permission, one.on) not in whole)
+
+
+def idle(grants: Iterable[Use], used: Iterable[Use]) -> list[Use]:
+    """What is granted and not used: a grant below a folder by calls there, one on a whole bucket by calls that need
+    the whole of it."""
+    return sorted(set(grants) - set(used))
