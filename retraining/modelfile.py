@@ -73,7 +73,8 @@ def parse_model(text: str, origin: str) -> ModelSpec:
 
 def _lines(error: ValidationError, origin: str) -> Iterable[str]:
     for problem in error.errors(include_url=False):
-        field = ".".join(str(part) for part in problem["loc"]) or "(file)"
+        whole = "version" if problem["type"] == "version" else "(file)"
+        field = ".".join(str(part) for part in problem["loc"]) or whole
         text = problem["msg"].removeprefix("Value error, ")
         came = problem["input"]
         shown = "" if isinstance(came, dict) else f"; got {came!r:.80}"

@@ -7,9 +7,13 @@ in SQL, paths or labels are restricted here, once, so that no later code has to 
 import hashlib
 import re
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from retraining.errors import BadRecord, NewerRecord
+from retraining.migrations import MODEL_FILE
 
 _DURATION = re.compile(r"(\d+)(m|h|d)")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -303,6 +307,23 @@ class ModelSpec(Part):
     rollout: Rollout
     endpoint: Name
     machines: Machines
+    # The first version is not written out: what it adds to says the same as before, under the same digest.
+    version: Annotated[int, Field(exclude_if=lambda version: version == 1)] = MODEL_FILE.version
+
+    @model_validator(mode="before")
+    @classmethod
+    def _today(cls, raw: Any) -> Any:
+        """Bring a file of an earlier version to today's form."""
+        if not isinstance(raw, dict):
+            return raw
+        try:
+            return MODEL_FILE.upgrade(raw)
+        except NewerRecord as error:
+            text = f"expected at most {MODEL_FILE.version}, got {raw['version']}: upgrade the functions first"
+            raise PydanticCustomError("version", "{text}", {"text": text}) from error
+        except BadRecord as error:
+            text = str(error).removeprefix(f"{MODEL_FILE.kind}: version: ")
+            raise PydanticCustomError("version", "{text}", {"text": text}) from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
