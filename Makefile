@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; nothing else has to be installed or started.
-.PHONY: demo test check local package bench setup clean
+.PHONY: demo test check terraform-check local package bench setup clean
 
 # Replay a year of flights: training, drift, retraining, canary, promotion and rollback, on this machine.
 demo: setup
@@ -13,6 +13,10 @@ check: setup
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+# What can be known of the Terraform code without a cloud; says what it had to skip.
+terraform-check: setup
+	@.venv/bin/python -m tools.terraform.check
 
 # The whole system on this machine until Ctrl-C; in another terminal: eval "$(.venv/bin/retrain local env)"
 local: setup

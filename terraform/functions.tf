@@ -36,7 +36,7 @@ resource "google_cloudfunctions2_function" "this" {
     available_cpu                    = "1"
     timeout_seconds                  = each.value.timeout_s
     max_instance_count               = each.value.max_instances
-    max_instance_request_concurrency = 8
+    max_instance_request_concurrency = each.value.concurrency
     ingress_settings                 = "ALLOW_INTERNAL_ONLY" # Pub/Sub of the same project counts as internal
     service_account_email            = local.shape.accounts[each.key].email
     all_traffic_on_latest_revision   = true

@@ -152,8 +152,7 @@ resource "google_billing_budget" "this" {
   display_name    = "retraining, ${var.environment}"
 
   budget_filter {
-    projects = ["projects/${data.google_project.this.number}"]
-    labels   = { app = "retrain" }
+    projects = ["projects/${data.google_project.this.number}"] # all of it: jobs and deployed models bear labels of their own
   }
 
   amount {

@@ -36,6 +36,28 @@ class Function(_Part):
     memory_mib: Annotated[int, Field(ge=128, le=32_768)]
     timeout_s: Annotated[int, Field(ge=1, le=540)]
     max_instances: Annotated[int, Field(ge=1, le=1000)]
+    concurrency: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Metric(_Part):
+    """Log lines, counted, or the value of one of their fields."""
+
+    about: str
+    function: FunctionName | None = None
+    message: str = ""
+    severity: Literal["ERROR"] | None = None
+    value: str | None = None
+
+
+class Alarm(_Part):
+    """When people are called, and what they are told."""
+
+    metric: Name | None = None
+    google: str | None = None
+    subscription: Name | None = None
+    above: float | None = None
+    absent_s: Seconds | None = None
+    say: str
 
 
 class Account(_Part):
@@ -81,7 +103,7 @@ class ModelJob(_Part):
 
 
 class Resources(_Part):
-    """Topics, subscriptions, functions, accounts and Scheduler jobs."""
+    """Topics, subscriptions, functions, accounts, Scheduler jobs, metrics and alarms."""
 
     topics: dict[Name, Topic]
     subscriptions: dict[Name, Subscription]
@@ -90,6 +112,8 @@ class Resources(_Part):
     delivery: Delivery
     jobs: dict[Name, Job]
     model_jobs: dict[Name, ModelJob]
+    metrics: dict[Name, Metric]
+    alarms: dict[Name, Alarm]
 
     def all_jobs(self, models: Mapping[str, ModelSpec]) -> dict[str, Job]:
         """Every Scheduler job by its name, with those of each model."""
@@ -141,6 +165,8 @@ def _validated(raw: Mapping[str, Any]) -> Resources:
         used += [one.topic for one in group.values()]
     if missing := sorted(set(used) - set(resources.topics)):
         raise BadConfig(f"{FILE.name}: topics: expected {missing[0]!r}, which is used, among them")
+    if missing := sorted({one.metric for one in resources.alarms.values() if one.metric} - set(resources.metrics)):
+        raise BadConfig(f"{FILE.name}: metrics: expected {missing[0]!r}, which an alarm names, among them")
     called = {one.function for one in resources.subscriptions.values()}
     if odd := sorted(called ^ set(resources.functions)):
         raise BadConfig(

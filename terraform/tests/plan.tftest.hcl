@@ -27,7 +27,7 @@ run "functions" {
     error_message = "functions are not reached from outside"
   }
   assert {
-    condition     = alltrue([for name in ["on_tick", "on_candidate", "on_monitor"] : google_cloudfunctions2_function.this[name].service_config[0].max_instance_count == 1])
+    condition     = alltrue([for name in ["on_tick", "on_candidate", "on_monitor"] : google_cloudfunctions2_function.this[name].service_config[0].max_instance_count * google_cloudfunctions2_function.this[name].service_config[0].max_instance_request_concurrency == 1])
     error_message = "what ticks runs once at a time"
   }
   assert {

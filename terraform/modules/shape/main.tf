@@ -130,7 +130,7 @@ locals {
       topic = "data-changes"
       filter = join("\n", [
         "protoPayload.metadata.\"@type\"=\"type.googleapis.com/google.cloud.audit.BigQueryAuditMetadata\"",
-        "protoPayload.metadata.tableDataChange.insertedRowsCount>0",
+        "protoPayload.metadata.tableDataChange.insertedRowsCount:*", # zero is left out; the number itself is a string
         "resource.labels.dataset_id=(${join(" OR ", [for dataset in sort(local.sources) : "\"${dataset}\""])})",
         "NOT protoPayload.authenticationInfo.principalEmail=(${replace(local._own, " ", " OR ")})",
       ])
