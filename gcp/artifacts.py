@@ -1,4 +1,4 @@
-"""Reports that jobs wrote, read whole: small files only, since a function never loads a model."""
+"""Reports that jobs wrote, read whole, and lists of files: a function never reads a model, let alone loads one."""
 
 from google.api_core.exceptions import NotFound
 from google.cloud.storage import Blob, Client
@@ -9,6 +9,7 @@ from retraining.errors import Refused
 from retraining.names import split_uri
 
 LIMIT = 10_000_000  # bytes
+MOST_FILES = 1000
 
 
 class GcsArtifacts:
@@ -41,8 +42,30 @@ class GcsArtifacts:
                 retry=self._retry,
             )
 
+    def list(self, folder: str) -> dict[str, str]:
+        """See Artifacts."""
+        prefix = f"{folder.rstrip('/')}/"
+        bucket, path = self._place(prefix)
+        with translated(f"listing {folder}"):
+            listed = self._client.list_blobs(
+                bucket,
+                prefix=path,
+                max_results=MOST_FILES + 1,
+                fields="items(name,generation),nextPageToken",
+                timeout=CALL_SECONDS,
+                retry=self._retry,
+            )
+            found = {blob.name.removeprefix(path): str(blob.generation) for blob in listed}
+        if len(found) > MOST_FILES:
+            raise Refused(f"{folder}: expected at most {MOST_FILES} files, found more")
+        return found
+
     def _blob(self, uri: str) -> Blob:
+        bucket, path = self._place(uri)
+        return self._client.bucket(bucket).blob(path)
+
+    def _place(self, uri: str) -> tuple[str, str]:
         bucket, path = split_uri(uri)
         if not uri.startswith("gs://") or not bucket or not path:
             raise Refused(f"expected gs://bucket/path, got {uri!r}")
-        return self._client.bucket(bucket).blob(path)
+        return bucket, path

@@ -129,3 +129,7 @@ class Artifacts(Protocol):
 
     def write(self, uri: str, body: bytes) -> None:
         """Write a file; repeat-safe, since the path names its content."""
+
+    def list(self, folder: str) -> dict[str, str]:
+        """Every file below ``folder``: its path there → its generation, which changes whenever it is written, even
+        with the same bytes. Empty when there is none. Raises Refused when there are over 1,000."""

@@ -82,6 +82,7 @@ class Evaluation(Record):
     latency_p99_ms: float = 0.0  # one row through the serving signature
     golden_mismatches: int = 0  # rows whose answer differs from what the trainer recorded
     candidate_digest: str = ""
+    candidate_objects: dict[str, str] = {}  # path below model/ → generation of the object that was read and checked
     champion_digest: str = ""
 
 

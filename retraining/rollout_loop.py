@@ -13,14 +13,14 @@ from typing import Any
 
 from retraining import names
 from retraining.audit import record_event
-from retraining.errors import BadRecord, Conflict, Exists, Refused
+from retraining.errors import BadRecord, Conflict, Exists, Permanent, Refused
 from retraining.guard import Guard
 from retraining.intake import Effect, direct
+from retraining.integrity import verify
 from retraining.modelspec import ModelSpec
 from retraining.plans import Planner
 from retraining.ports import Artifacts, Clock, Endpoints, Operations, Registry, Store, Warehouse
 from retraining.records import RunState
-from retraining.reports import Manifest
 from retraining.rollout_machine import (
     Deploy,
     Finish,
@@ -33,6 +33,7 @@ from retraining.rollout_machine import (
     Undeploy,
     Upload,
     desired_split,
+    give_up,
     next_step,
 )
 from retraining.rollouts import Outcome, Phase, Rollout, Serving
@@ -146,7 +147,11 @@ def _candidate(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> Serving
 
 def _version(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> str:
     assert record.challenger is not None
-    found = world.registry.find(spec.name, names.version_alias(record.challenger.run_id))
+    run_id = record.challenger.run_id
+    found = world.registry.find(spec.name, names.version_alias(run_id))
+    folder = f"{names.artifact_uri(world.settings.artifact_bucket, run_id)}/model"
+    if found and found.artifact_uri != folder:
+        raise Refused(f"{run_id}: expected a version of {folder}, got one of {found.artifact_uri:.200}")
     return found.name if found else ""
 
 
@@ -185,7 +190,8 @@ def perform(
             world.effect("undeploy", lambda: world.endpoints.undeploy(spec.endpoint, deployed_id))
             _audit(world, record, "undeployed", deployed_id=deployed_id)
         case Upload():
-            _upload(world, spec, record, version)
+            if (instead := _upload(world, spec, record, version)) is not None:
+                return perform(world, spec, record, version, view, instead)
         case Deploy():
             _deploy(world, spec, record, version)
         case Finish(result, reason):
@@ -246,25 +252,29 @@ def _set_traffic(world: RolloutWorld, record: Rollout, endpoint: EndpointView, s
     _audit(world, record, "traffic set", before=json.dumps(endpoint.split), after=json.dumps(split))
 
 
-def _upload(world: RolloutWorld, spec: ModelSpec, record: Rollout, version: str) -> None:
+def _upload(world: RolloutWorld, spec: ModelSpec, record: Rollout, version: str) -> Step | None:
+    """Register the challenger, if it is what was evaluated; else the step that ends the rollout instead."""
     assert record.challenger is not None
     run_id = record.challenger.run_id
+    try:
+        verify(world.artifacts, world.settings.artifact_bucket, run_id, record.challenger.digest)
+    except Permanent as error:
+        _audit(world, record, "model refused", reason=str(error)[:500])
+        return give_up(record, str(error)[:500])
     planner = Planner(world.settings, spec)
-    manifest = world.artifacts.read(planner.manifest_uri(run_id))
-    if manifest is None or Manifest.from_json(manifest).digest != record.challenger.digest:
-        raise Refused(f"{run_id}: the model's manifest is not the one that was evaluated")
     plan = VersionPlan(
         model=spec.name,
         alias=names.version_alias(run_id),
         artifact_uri=f"{planner.artifacts(run_id)}/model",
         image=world.settings.trainer_image,
         command=("python", "-m", "trainer.serve"),
-        args=(),
+        args=(f"--digest={record.challenger.digest}",),
         labels={"run_id": names.label(run_id), "model": spec.name, "spec": spec.digest},
         description=record.reason[:500],
     )
     operation = str(world.effect("upload model", lambda: world.registry.upload(plan)))
     _write(world, "note upload", record.but(operation=operation), version)
+    return None
 
 
 def _deploy(world: RolloutWorld, spec: ModelSpec, record: Rollout, version: str) -> None:

@@ -96,7 +96,7 @@ def next_step(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         return _idle(record, view)
     if record.ask and record.ask.action == "roll_back" and record.phase not in (Phase.ROLLING_BACK, Phase.CLEANUP):
         now_split = {"confirmed": dict(view.endpoint.split)}  # whoever asks has seen it
-        return _roll_back(record.but(**now_split), f"asked by {record.ask.by}: {record.ask.reason}", record.ask.by)
+        return give_up(record.but(**now_split), f"asked by {record.ask.by}: {record.ask.reason}", record.ask.by)
     watched = record.phase not in (Phase.HELD, Phase.ROLLING_BACK)
     if watched and (foreign := _foreign(record, view)):
         return _hold(record, foreign)
@@ -176,7 +176,7 @@ def _registering(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         if view.operation is None or not view.operation.done:
             return _or_give_up(record, spec, view, "registering")
         if view.operation.error:
-            return _roll_back(record, f"registering failed: {view.operation.error}")
+            return give_up(record, f"registering failed: {view.operation.error}")
         return _or_give_up(record, spec, view, "registering")
     return Upload()
 
@@ -195,7 +195,7 @@ def _deploying(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         return Go(Phase.STEP, f"it is deployed and takes {_share(record, spec)} %", confirmed)
     error = view.operation.error if view.operation else ""
     if record.operation and record.attempts >= MAX_DEPLOYS:
-        return _roll_back(record, f"deploying failed: {error or 'it is not listed'}")
+        return give_up(record, f"deploying failed: {error or 'it is not listed'}")
     if record.operation:
         return Note({"operation": ""})
     if record.attempts >= MAX_DEPLOYS:
@@ -206,7 +206,7 @@ def _deploying(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
 def _or_give_up(record: Rollout, spec: ModelSpec, view: RolloutView, doing: str) -> Step:
     assert record.entered is not None
     if view.now > record.entered + spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS):
-        return _roll_back(record, f"{doing} took longer than {spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS)}")
+        return give_up(record, f"{doing} took longer than {spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS)}")
     return Rest(f"{doing}")
 
 
@@ -218,7 +218,7 @@ def _step(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
     assert record.entered is not None
     look, policy = view.look, spec.rollout
     if look.verdict is Verdict.WORSE:
-        return _roll_back(record.but(look=look), look.reason)
+        return give_up(record.but(look=look), look.reason)
     waited = view.now - record.entered
     enough = look.challenger_rows >= policy.min_requests and waited >= policy.step_time
     last = record.step + 1 >= len(policy.steps) or policy.steps[record.step + 1] == 100
@@ -248,7 +248,7 @@ def _undecided(record: Rollout, spec: ModelSpec, look: Look) -> Step:
     why = f"undecided after {spec.rollout.step_deadline}: {look.reason}"
     if spec.rollout.undecided == "hold":
         return _hold(record, why)
-    return _roll_back(record.but(look=look), why)
+    return give_up(record.but(look=look), why)
 
 
 def _full(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
@@ -257,7 +257,7 @@ def _full(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         return moved
     assert record.entered is not None
     if view.look is not None and view.look.verdict is Verdict.WORSE and record.champion is not None:
-        return _roll_back(record.but(look=view.look), view.look.reason)
+        return give_up(record.but(look=view.look), view.look.reason)
     soak = spec.rollout.soak if record.champion is not None and not record.restoring else None
     if soak is not None and view.now < record.entered + soak:
         return _remember(record, view.look)
@@ -291,7 +291,8 @@ def _settle_traffic(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step
     return Traffic(wanted)
 
 
-def _roll_back(record: Rollout, reason: str, by: str = "") -> Step:
+def give_up(record: Rollout, reason: str, by: str = "") -> Step:
+    """The step that ends a rollout: traffic returns to the champion, and the challenger goes."""
     operation = record.operation if record.phase is not Phase.REGISTERING else ""
     kept = {"look": record.look, "confirmed": record.confirmed, "ask": None, "operation": operation}
     return Go(Phase.ROLLING_BACK, reason, kept, by)

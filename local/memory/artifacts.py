@@ -1,10 +1,12 @@
 """Reports in a dictionary."""
 
+import itertools
 import threading
 
 from retraining.errors import Refused
 
 LIMIT = 10_000_000  # bytes
+MOST_FILES = 1000
 
 
 class MemoryArtifacts:
@@ -12,6 +14,8 @@ class MemoryArtifacts:
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
+        self._generations: dict[str, str] = {}
+        self._writes = itertools.count(1)
         self._lock = threading.Lock()
 
     def read(self, uri: str) -> bytes | None:
@@ -28,6 +32,21 @@ class MemoryArtifacts:
         _check(uri)
         with self._lock:
             self._files[uri] = body
+            self._generations[uri] = str(next(self._writes))
+
+    def list(self, folder: str) -> dict[str, str]:
+        """See Artifacts."""
+        prefix = f"{folder.rstrip('/')}/"
+        _check(prefix)
+        with self._lock:
+            found = {
+                uri.removeprefix(prefix): generation
+                for uri, generation in sorted(self._generations.items())
+                if uri.startswith(prefix)
+            }
+        if len(found) > MOST_FILES:
+            raise Refused(f"{folder}: expected at most {MOST_FILES} files, found more")
+        return found
 
 
 def _check(uri: str) -> None:

@@ -38,6 +38,31 @@ class ArtifactsContract:
         with pytest.raises(Refused, match=f"at most {LIMIT} bytes, found {LIMIT + 1}"):
             artifacts.read(f"{folder}/model.bin")
 
+    def test_a_list_names_every_file_below_and_none_beside(self, artifacts: Artifacts, folder: str) -> None:
+        for path in ("model/saved_model.pb", "model/variables/data", "model-2/other", "report/manifest.json"):
+            artifacts.write(f"{folder}/{path}", b"x")
+
+        assert list(artifacts.list(f"{folder}/model")) == ["saved_model.pb", "variables/data"]
+
+    def test_a_generation_stays_until_the_file_is_written_again(self, artifacts: Artifacts, folder: str) -> None:
+        for path in ("a", "b"):
+            artifacts.write(f"{folder}/model/{path}", b"same")
+        first = artifacts.list(f"{folder}/model")
+        again = artifacts.list(f"{folder}/model/")
+        artifacts.write(f"{folder}/model/b", b"same")
+        after = artifacts.list(f"{folder}/model")
+
+        assert first == again
+        assert (after["a"] == first["a"], after["b"] == first["b"]) == (True, False)
+
+    def test_a_folder_without_files_has_an_empty_list(self, artifacts: Artifacts, folder: str) -> None:
+        assert artifacts.list(f"{folder}/model") == {}
+
+    @pytest.mark.parametrize("uri", ["/tmp/model", "gs://", "gs://bucket", "s3://bucket/path"])
+    def test_a_list_of_what_is_no_address_is_refused(self, artifacts: Artifacts, uri: str) -> None:
+        with pytest.raises(Refused, match="gs://bucket/path"):
+            artifacts.list(uri)
+
     @pytest.mark.parametrize("uri", ["/tmp/report.json", "gs://", "gs://bucket", "s3://bucket/path"])
     def test_what_is_no_address_is_refused(self, artifacts: Artifacts, uri: str) -> None:
         with pytest.raises(Refused, match="gs://bucket/path"):

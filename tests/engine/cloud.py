@@ -138,9 +138,9 @@ class Cloud:
             versions={},
             seed=1,
         )
-        self.artifacts.write(
-            f"{names.artifact_uri('artifacts', run_id)}/report/manifest.json", manifest.to_json().encode()
-        )
+        folder = names.artifact_uri("artifacts", run_id)
+        self.artifacts.write(f"{folder}/model/saved_model.pb", run_id.encode())
+        self.artifacts.write(f"{folder}/report/manifest.json", manifest.to_json().encode())
 
     def _evaluate(self, run_id: str, champion: bool) -> None:
         report = Evaluation(
@@ -152,6 +152,8 @@ class Cloud:
             difference=Paired(rows=5000, clusters=6, mean=self.difference, standard_error=0.0003)
             if champion
             else None,
+            candidate_digest=f"m-{run_id}",
+            candidate_objects=self.artifacts.list(f"{names.artifact_uri('artifacts', run_id)}/model"),
         )
         self.artifacts.write(names.evaluation_uri("artifacts", run_id), report.to_json().encode())
 
