@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.delivery.changes import NotAnswered, plan
+from tools.delivery.changes import NotAnswered, Overtaken, plan
 from tools.delivery.plan import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -278,6 +278,20 @@ def test_an_unknown_head_is_an_error(repository: Repository) -> None:
     """Nothing can be delivered from a commit that is not there."""
     with pytest.raises(NotAnswered, match="expected a git repository with commit"):
         repository.plan(ZEROS, "1" * 40)
+
+
+def test_an_older_commit_is_not_delivered_over_a_newer_one(repository: Repository) -> None:
+    """Whoever says yes late must not take production back."""
+    older = repository.git("rev-parse", "HEAD")
+    newer = repository.commit({"trainer/data.py": "ROWS = 2\n"})
+
+    with pytest.raises(Overtaken, match="going back takes a revert"):
+        repository.plan(newer, older)
+
+
+def test_the_same_commit_again_delivers_nothing(repository: Repository) -> None:
+    """It is there."""
+    assert asked(repository.plan(repository.git("rev-parse", "HEAD"))) == set()
 
 
 def run(repository: Repository, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.delivery.changes import NotAnswered, plan
+from tools.delivery.changes import NotAnswered, Overtaken, plan
 
 NOBODY = "0" * 40  # how git and GitHub write "no commit"
 SHOWN = 5
@@ -22,7 +22,7 @@ def last_delivery(file: Path) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Print the plan. Exit code 2: there is no such commit."""
+    """Print the plan. Exit code 2: there is no such commit, or a newer one was delivered already."""
     parser = argparse.ArgumentParser(prog="python -m tools.delivery", description=__doc__)
     base = parser.add_mutually_exclusive_group(required=True)
     base.add_argument("--base", help="commit that was delivered before; zeros: none")
@@ -33,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     try:
         found = plan(args.repository, args.base or last_delivery(args.last), args.head)
-    except NotAnswered as error:
+    except (NotAnswered, Overtaken) as error:
         print(f"delivery: {error}", file=sys.stderr)
         return 2
     if args.json:

@@ -13,11 +13,15 @@ class NotAnswered(Exception):
     """git does not know the commit that is to be delivered, or there is no repository."""
 
 
+class Overtaken(Exception):
+    """What is to be delivered is older than what was: somebody said yes to an old delivery after a newer one."""
+
+
 def plan(repository: Path, base: str, head: str) -> Plan:
     """What to deliver so that what was delivered at ``base`` becomes ``head``.
 
     A base that git does not have (the first push, a shallow clone, a rewritten history) asks for everything.
-    Raises NotAnswered when ``head`` is not there.
+    Raises NotAnswered when ``head`` is not there, Overtaken when ``base`` is newer.
     """
     if not _known(repository, head):
         raise NotAnswered(f"{repository}: expected a git repository with commit {head!r}, found none")
@@ -25,6 +29,8 @@ def plan(repository: Path, base: str, head: str) -> Plan:
         return everything("there is no earlier delivery")
     if not _known(repository, base):
         return everything(f"git does not have commit {base}, the last delivery")
+    if _older(repository, head, base):
+        raise Overtaken(f"commit {base} is delivered already and is newer than {head}; going back takes a revert")
     paths = _changed(repository, base, head)
     old, new = _sources(repository, base), _sources(repository, head)
     serving = reachable(old, SERVING) | reachable(new, SERVING)
@@ -38,6 +44,13 @@ def _known(repository: Path, commit: str) -> bool:
     if commit.startswith("-"):
         return False
     return _git(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+
+def _older(repository: Path, commit: str, than: str) -> bool:
+    """Whether ``commit`` lies before ``than`` in one history."""
+    ids = [_git(repository, "rev-parse", f"{one}^{{commit}}").stdout for one in (commit, than)]
+    is_ancestor = _git(repository, "merge-base", "--is-ancestor", commit, than).returncode == 0
+    return is_ancestor and ids[0] != ids[1]
 
 
 def _changed(repository: Path, base: str, head: str) -> list[str]:
