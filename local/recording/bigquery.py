@@ -1,6 +1,6 @@
 """Calls of BigQuery's REST interface and the permissions they need.
 
-Each method's page says its permissions, https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/insert for one.
+Each method's page says its permissions, https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/insert first.
 """
 
 import json

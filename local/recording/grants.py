@@ -43,6 +43,15 @@ class Grant(BaseModel):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which only true and false are booleans, as Terraform reads it: "on" is a word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
 Grants = Mapping[str, Mapping[str, Grant]]  # account → name of the grant → grant
 
 _FORM: TypeAdapter[dict[str, dict[str, Grant]]] = TypeAdapter(dict[Name, dict[Name, Grant]])
@@ -50,7 +59,7 @@ _FORM: TypeAdapter[dict[str, dict[str, Grant]]] = TypeAdapter(dict[Name, dict[Na
 
 def load_grants(path: Path = FILE) -> Grants:
     """Read the file. Raises BadConfig naming field and mistake."""
-    raw: Any = yaml.safe_load(path.read_text())
+    raw: Any = yaml.load(path.read_text(), _Loader)  # noqa: S506 - it is a safe loader
     try:
         return _FORM.validate_python(raw)
     except ValidationError as error:

@@ -40,7 +40,7 @@ _START_SECONDS, _PATIENCE = 120.0, 8.0
 class RecordedSystem:
     """Everything, between ``with`` and its end. ``log`` holds the calls of every account.
 
-    ``env`` leads to the servers directly: what a test does there is nobody's call.
+    ``env`` leads to the servers directly: what is done there is nobody's call. ``functions`` are URLs by name.
     """
 
     def __init__(self, folder: Path, options: Options) -> None:
@@ -84,7 +84,8 @@ class RecordedSystem:
         self._guard(stack)
         servers = [*self._servers(ports), *(self._function(name, ports) for name in functions)]
         self._run(stack, servers)
-        self._deliver({name: f"http://{HOST}:{ports[port]}" for name, port in functions.items()})
+        self.functions = {name: f"http://{HOST}:{ports[port]}/{name}" for name, port in functions.items()}
+        self._deliver()
 
     def _record(self, stack: ExitStack, account: str) -> dict[str, str]:
         """Recorders of one account: variable → address."""
@@ -156,11 +157,12 @@ class RecordedSystem:
                     raise StartFailed(f"{name} is not ready; the last it said:\n{child.tail()}")
             time.sleep(0.05)
 
-    def _deliver(self, hosts: Mapping[str, str]) -> None:
+    def _deliver(self) -> None:
         """Each function's messages go to the process of that function."""
         with variables(self.env):
-            for function, url in hosts.items():
-                messaging.create_subscriptions(self.settings.project, _of(self._resources, function), url)
+            for name, url in self.functions.items():
+                own = _of(self._resources, name)
+                messaging.create_subscriptions(self.settings.project, own, url.removesuffix(f"/{name}"))
 
 
 def _of(resources: Resources, function: str) -> Resources:
