@@ -2,15 +2,20 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from monitoring.handler import tick
+from monitoring.records import watch_path
 from retraining import names, run_loop
 from retraining.errors import NewerRecord
 from retraining.records import RunState
-from retraining.rollouts import Phase, Rollout
+from retraining.rollouts import Phase, Rollout, Serving
 from tests.engine.cloud import Cloud
+from tests.monitoring.test_handler import SPEC, Installation
+from tests.monitoring.traffic import spec
 from tests.unit.build import run
 
 BAD: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -141,3 +146,17 @@ def test_a_hint_about_a_newer_run_is_tried_again() -> None:
 
     with pytest.raises(NewerRecord, match="run: version: expected at most 1, got 99"):
         run_loop.reconcile(cloud.runs, "flights-0")
+
+
+@bad
+def test_a_bad_watch_stops_no_other_model(spoil: Callable[[dict[str, Any]], str]) -> None:
+    """The monitor names the one, and begins with the other."""
+    one, other = Installation(), spec("zealous")
+    champion = Serving(run_id="run-1", deployed_id="1")
+    body = Rollout(endpoint=other.endpoint, model=other.name, champion=champion).to_json()
+    one.store.create(names.rollout_path(other.endpoint), body)
+    one.store.create(watch_path(SPEC.name), spoil({"model": SPEC.name}))
+    bad_one, good_one = tick(replace(one.world(), models={SPEC.name: SPEC, other.name: other}))
+
+    assert bad_one.startswith("punctual: failed, ")
+    assert good_one == "zealous: watched from now on"
