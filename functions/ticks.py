@@ -39,6 +39,7 @@ class Engines:
 
         if not hint.run_id:
             tick(self._runs, report)
+            self._tell_runs()
             return
         try:
             reconcile(self._runs, hint.run_id)
@@ -51,6 +52,7 @@ class Engines:
 
         del hint
         tick(self._rollouts, report)
+        self._tell_rollouts()
 
     def monitor_tick(self, hint: Hint) -> None:
         """Count and judge the windows of logged requests that have ended."""
@@ -59,6 +61,18 @@ class Engines:
         del hint
         for line in tick(self._monitor):
             report(line)
+
+    def _tell_runs(self) -> None:
+        """What alarms watch, as a line of the log."""
+        from retraining.health import runs_health
+
+        log("INFO", "runs", **runs_health(self._runs).fields())
+
+    def _tell_rollouts(self) -> None:
+        """The same of rollouts."""
+        from retraining.health import rollouts_health
+
+        log("INFO", "rollouts", **rollouts_health(self._rollouts).fields())
 
     def warehouse(self) -> Warehouse:
         """The rows."""

@@ -35,6 +35,15 @@ class VertexEndpoints:
             split={key: share for key, share in found.traffic_split.items() if share},
         )
 
+    def deployed(self) -> dict[str, int]:
+        """See Endpoints. One list, whatever the number of endpoints; pages of 100."""
+        held: dict[str, int] = {}
+        with translated("listing endpoints"):
+            request = {"parent": self._parent, "page_size": 100}
+            for item in self._client.list_endpoints(request=request, timeout=CALL_SECONDS, retry=READS):
+                held[item.display_name] = max(held.get(item.display_name, 0), len(item.deployed_models))
+        return held
+
     def deploy(self, plan: DeployPlan) -> str:
         """See Endpoints. Raises Conflict when the endpoint is busy."""
         deployed = vertex.DeployedModel(

@@ -96,6 +96,9 @@ class Endpoints(Protocol):
     def view(self, endpoint: str) -> EndpointView | None:
         """The endpoint of this display name (the newest, when several), or None."""
 
+    def deployed(self) -> dict[str, int]:
+        """How many models each endpoint holds, by display name; of several with one name, the fullest."""
+
     def deploy(self, plan: DeployPlan) -> str:
         """Start deploying without touching traffic; return the operation's name. The client-chosen id makes a
         repeat fail with Exists instead of deploying twice."""

@@ -34,6 +34,11 @@ class MemoryEndpoints:
         with self._lock:
             return self._endpoints.get(endpoint)
 
+    def deployed(self) -> dict[str, int]:
+        """See Endpoints."""
+        with self._lock:
+            return {name: len(seen.deployed) for name, seen in self._endpoints.items()}
+
     def deploy(self, plan: DeployPlan) -> str:
         """See Endpoints."""
         key = plan.endpoint, plan.deployed_id

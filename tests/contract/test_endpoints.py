@@ -58,6 +58,14 @@ class EndpointsContract:
     def test_an_unknown_endpoint_is_none(self, site: Site) -> None:
         assert site.endpoints.view(fresh("nowhere")) is None
 
+    def test_deployed_models_are_counted_for_every_endpoint(self, site: Site) -> None:
+        full, empty = site.add(), site.add()
+        site.deploy(full, A)
+
+        held = site.endpoints.deployed()
+
+        assert (held[full], held[empty]) == (1, 0)
+
     def test_a_new_endpoint_is_empty(self, site: Site) -> None:
         view = seen(site, site.add())
 
