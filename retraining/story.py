@@ -103,6 +103,7 @@ def _digests(run: Run) -> dict[str, str]:
     found = {
         "model file": run.spec_digest,
         "data": run.snapshot.digest if run.snapshot else "",
+        "code": run.modules,
         "model": run.manifest_digest,
     }
     return {name: value for name, value in found.items() if value}
