@@ -33,7 +33,8 @@ def connect(project: str, address: str = "") -> bigquery.Client:
     credentials; empty: what ``BIGQUERY_EMULATOR_HOST`` says, else Google's."""
     address = address or os.environ.get("BIGQUERY_EMULATOR_HOST", "")
     if not address:
-        return bigquery.Client(project=project)
+        with translated("connecting to BigQuery"):
+            return bigquery.Client(project=project)
     nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     return bigquery.Client(project=project, credentials=nobody, client_options={"api_endpoint": address})
 

@@ -5,6 +5,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from gcp.errors import translated
+
 CALL_SECONDS = 10.0  # one attempt; a function has minutes, and a record is a few kilobytes
 PATIENCE_SECONDS = 25.0  # all attempts together
 
@@ -13,7 +15,8 @@ def connect(project: str, address: str = "") -> Client:
     """A client for ``project``. ``address`` (``http://host:port``) names another server than Google's, without
     credentials; empty: what ``STORAGE_EMULATOR_HOST`` says, else Google's."""
     if not address:
-        return Client(project=project)
+        with translated("connecting to Cloud Storage"):
+            return Client(project=project)
     nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     return Client(project=project, credentials=nobody, client_options={"api_endpoint": address})
 

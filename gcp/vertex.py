@@ -8,6 +8,7 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.aiplatform_v1 import AcceleratorType, MachineSpec
 
+from gcp.errors import translated
 from retraining.errors import Refused
 from retraining.modelspec import Machine
 from retraining.settings import Settings
@@ -26,7 +27,8 @@ def connect[C](client: type[C], settings: Settings) -> C:
     kind: Any = client
     if not settings.vertex_api:
         address = f"{settings.region}-aiplatform.googleapis.com"
-        return kind(client_options={"api_endpoint": address})  # type: ignore[no-any-return]
+        with translated("connecting to Vertex AI"):
+            return kind(client_options={"api_endpoint": address})  # type: ignore[no-any-return]
     transport = kind.get_transport_class("grpc")
     return kind(transport=transport(channel=grpc.insecure_channel(settings.vertex_api)))  # type: ignore[no-any-return]
 
