@@ -22,13 +22,13 @@ import numpy as np
 
 from retraining.modelspec import ModelSpec
 from retraining.reports import Evaluation
-from trainer import bootstrap, golden, notify, storage
+from trainer import bootstrap, golden, manifest, notify, storage
 from trainer.arguments import read_spec
 from trainer.compare import Answers, compare, slices
 from trainer.data import Columns, Rows, read_dataset
 from trainer.errors import Unusable
-from trainer.manifest import digest, file_digests
 from trainer.metrics import invalid, scores
+from trainer.screening import screen
 
 LATENCY_CALLS = 200
 
@@ -66,28 +66,37 @@ class Model:
     serve: Any
     classes: list[str]
     digest: str
+    objects: dict[str, str]  # path → generation, of which files were read
 
     @classmethod
     def load(cls, uri: str, expected: str, folder: Path) -> "Model":
-        """The model at ``uri``, copied to ``folder``. Raises Unusable: none there, or one that was changed."""
+        """The model at ``uri``, copied to ``folder``.
+
+        Raises Unusable: none there, one that was changed, or one that may not be loaded.
+        """
         import tensorflow as tf
 
-        local = storage.fetch_tree(uri, folder)
-        if not (local / "saved_model.pb").is_file():
+        tree = storage.fetch_tree(uri, folder)
+        if not (tree.folder / "saved_model.pb").is_file():
             raise Unusable(f"{uri}: expected a SavedModel, found none")
-        found = digest(file_digests(local))
-        if expected and found != expected:
-            raise Unusable(f"{uri}: expected files with digest {expected}, got {found}: they were changed")
-        loaded = tf.saved_model.load(str(local))
+        files, written = manifest.file_digests(tree.folder), storage.read(_beside(uri, "manifest"))
+        found = manifest.check(uri, files, expected, written)
+        screen(tree.folder)
+        loaded = tf.saved_model.load(str(tree.folder))
         serve = loaded.signatures["serving_default"]
 
-        return cls(uri, loaded, serve, [name.decode() for name in _classes(serve)], found)
+        return cls(uri, loaded, serve, [name.decode() for name in _classes(serve)], found, tree.objects)
 
     def answers(self, spec: ModelSpec, rows: Rows) -> Answers:
         """The model's answers to ``rows``, of which there is at least one."""
         from trainer.predict import predict
 
         return Answers.of(spec.training.task, predict(self.serve, rows), rows.label, self.classes)
+
+
+def _beside(uri: str, report: str) -> str:
+    """The report that a training writes beside its model."""
+    return f"{uri.rstrip('/').rpartition('/')[0]}/report/{report}.json"
 
 
 def _classes(serve: Any) -> list[bytes]:
@@ -122,6 +131,7 @@ def evaluate(args: argparse.Namespace, spec: ModelSpec, folder: Path) -> Evaluat
         latency_p99_ms=_latency(candidate.serve, rows),
         golden_mismatches=_golden(candidate, spec),
         candidate_digest=candidate.digest,
+        candidate_objects=candidate.objects,
         champion_digest=champion.digest if champion else "",
         **measured,
     )
@@ -174,7 +184,7 @@ def _latency(serve: Any, rows: Rows) -> float:
 
 def _golden(model: Model, spec: ModelSpec) -> int:
     """Golden rows that are answered differently than right after training. Raises Unusable when there are none."""
-    uri = f"{model.uri.rstrip('/').rsplit('/', 1)[0]}/report/golden.json"
+    uri = _beside(model.uri, "golden")
     content = storage.read(uri)
     if content is None:
         raise Unusable(f"{uri}: expected golden rows beside the model, found none")

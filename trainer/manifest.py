@@ -4,8 +4,10 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
+from retraining.errors import BadRecord
 from retraining.modelspec import ModelSpec
 from retraining.reports import Manifest
+from trainer.errors import Unusable
 
 
 def file_digests(folder: Path) -> dict[str, str]:
@@ -21,6 +23,30 @@ def digest(files: dict[str, str]) -> str:
     """One digest of all files."""
     text = "\n".join(f"{path} {sha}" for path, sha in sorted(files.items()))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check(uri: str, files: dict[str, str], expected: str, written: bytes | None) -> str:
+    """The digest of the model at ``uri``, whose ``files`` were fetched. Raises Unusable naming what differs.
+
+    ``expected`` is the digest that was judged; ``written`` the manifest beside the model. Either may be absent, and
+    whichever is there must agree with every file.
+    """
+    found = digest(files)
+    if written is not None:
+        try:
+            listed = Manifest.from_json(written)
+        except BadRecord as error:
+            raise Unusable(f"{uri}: its manifest cannot be read: {error}") from error
+        if digest(listed.files) != listed.digest:
+            raise Unusable(f"{uri}: its manifest does not have the digest that it names")
+        if listed.files != files:
+            odd = sorted(
+                path for path in files.keys() | listed.files.keys() if files.get(path) != listed.files.get(path)
+            )
+            raise Unusable(f"{uri}: files are not those of the manifest: {', '.join(odd)[:300]}")
+    if expected and found != expected:
+        raise Unusable(f"{uri}: expected files with digest {expected}, got {found}: they were changed")
+    return found
 
 
 def manifest(

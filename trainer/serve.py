@@ -20,8 +20,9 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-from trainer import storage
+from trainer import manifest, storage
 from trainer.predictor import BadInstance, Predictor
+from trainer.screening import screen
 
 MAX_BYTES = 10_000_000
 _SHAPE = 'expected {"instances": [{feature: value, ...}, ...]} with at least one instance'
@@ -54,16 +55,20 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, host: str, contract: Contract) -> None:
+    def __init__(self, host: str, contract: Contract, digest: str) -> None:
         super().__init__((host, contract.port), Handler)
         self.contract = contract
+        self.digest = digest
         self.predictor: Predictor | None = None
 
     def load(self) -> None:
         """Fetch and load the model; one that cannot be loaded ends the process, so that the deployment fails."""
         uri = self.contract.model
         try:
-            self.predictor = Predictor(storage.fetch_tree(uri, Path(tempfile.mkdtemp())))
+            folder = storage.fetch_tree(uri, Path(tempfile.mkdtemp())).folder
+            manifest.check(uri, manifest.file_digests(folder), self.digest, None)
+            screen(folder)
+            self.predictor = Predictor(folder)
             print(f"serving {uri}", flush=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, without a model there is nothing to serve
             print(f"{uri} cannot be served: {type(error).__name__}: {error}", flush=True)
@@ -143,9 +148,10 @@ def main(words: Sequence[str] | None = None) -> int:
     top = argparse.ArgumentParser(prog="python -m trainer.serve", description=__doc__, allow_abbrev=False)
     host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104 - a container's own network
     top.add_argument("--host", default=host, help="address to listen on; default: $HOST, else every address")
+    top.add_argument("--digest", default="", help="digest that the model's manifest has; another is not served")
     args = top.parse_args(words)
     try:
-        server = Server(args.host, Contract.of(os.environ))
+        server = Server(args.host, Contract.of(os.environ), args.digest)
     except (ValueError, OSError) as error:
         print(f"cannot serve: {error}", flush=True)
         return 2

@@ -4,12 +4,15 @@
 """
 
 import fnmatch
+from dataclasses import dataclass
 from functools import cache
 from glob import glob
 from pathlib import Path
 
-from google.api_core.exceptions import PreconditionFailed
+from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import storage
+
+from trainer.errors import Unusable
 
 
 @cache
@@ -80,16 +83,40 @@ def fetch(pattern: str, folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def fetch_tree(uri: str, folder: Path) -> Path:
-    """A local copy of everything below ``uri``; a local folder is given as it is."""
+@dataclass(frozen=True)
+class Tree:
+    """A folder of this machine, and which objects it is a copy of."""
+
+    folder: Path
+    objects: dict[str, str]  # path → generation; empty when the files were never objects
+
+
+def fetch_tree(uri: str, folder: Path) -> Tree:
+    """A local copy of everything below ``uri``; a local folder is given as it is.
+
+    Raises Unusable for an object whose name leads out of the folder, or that is written again meanwhile.
+    """
     if not remote(uri):
-        return Path(uri)
+        return Tree(Path(uri), {})
     bucket, _, prefix = uri.rstrip("/").removeprefix("gs://").partition("/")
+    objects: dict[str, str] = {}
     for blob in _client().list_blobs(bucket, prefix=prefix + "/"):
-        local = folder / blob.name.removeprefix(prefix + "/")
+        name = blob.name.removeprefix(prefix + "/")
+        objects[name] = str(blob.generation)
+        local = _inside(folder, name)
         local.parent.mkdir(parents=True, exist_ok=True)
-        blob.download_to_filename(local)
-    return folder
+        try:
+            blob.download_to_filename(local, if_generation_match=blob.generation)
+        except (PreconditionFailed, NotFound):
+            raise Unusable(f"{uri}: {name!r:.120} was written again while it was read") from None
+    return Tree(folder, objects)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Where the object ``name`` belongs; an object's name may hold anything, even ``..``."""
+    if not all(part not in ("", ".", "..") and "\\" not in part and part.isprintable() for part in name.split("/")):
+        raise Unusable(f"{name!r:.120}: expected an object whose name is a path below its folder")
+    return folder.joinpath(*name.split("/"))
 
 
 def put_tree(folder: Path, uri: str) -> None:

@@ -160,7 +160,7 @@ def test_tree_comes_back_as_it_was(bucket: str, tmp_path: Path) -> None:
     for name, body in files.items():
         storage.write(str(tmp_path / "here" / name), body)
     storage.put_tree(tmp_path / "here", f"gs://{bucket}/model")
-    back = storage.fetch_tree(f"gs://{bucket}/model/", tmp_path / "back")
+    back = storage.fetch_tree(f"gs://{bucket}/model/", tmp_path / "back").folder
 
     assert {p.relative_to(back).as_posix(): p.read_bytes() for p in back.rglob("*") if p.is_file()} == files
 

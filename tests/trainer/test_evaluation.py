@@ -150,7 +150,7 @@ def test_changed_model_is_refused(binary: jobs.Trained, tmp_path: Path, capsys: 
     data = str(binary.folder / "data/test-*")
 
     assert evaluate(changed, "binary", tmp_path / "e.json", digest, data=data) == 2
-    assert "they were changed" in capsys.readouterr().out
+    assert "files are not those of the manifest: variables/more" in capsys.readouterr().out
     assert not (tmp_path / "e.json").exists()
 
 
