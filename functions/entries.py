@@ -18,8 +18,8 @@ from retraining.messages import (
     transfer_run,
     watermark_tick,
 )
-from retraining.messages.context import Context, Ignored, Parsed
-from retraining.messages.fields import kind_of
+from retraining.messages.context import Context, Ignored, Parsed, tidy
+from retraining.messages.fields import brief, kind_of
 from retraining.watermark import WatermarkWorld, check
 
 LOG_ENTRY_BYTES = 256 * 1024  # Cloud Logging's own limit: an entry with a long query is long and still ordinary
@@ -40,13 +40,15 @@ def _context(world: World, message: Message) -> Context:
 def _conclude(world: World, parsed: Parsed) -> Answer:
     """Write the triggers down, or say why there are none."""
     if isinstance(parsed, Ignored):
+        reason, model = brief(parsed.reason, 500), brief(parsed.model)
         if parsed.audit:
-            record_event(world.intake.store, world.intake.now(), parsed.audit, parsed.model, reason=parsed.reason)
-        return Answer(f"ignored: {parsed.reason}", parsed.model)
-    new = [trigger for trigger in parsed if accept(world.intake, trigger)]
-    text = "trigger accepted" if new else "nothing new" if parsed else "nothing to ask for"
-    models = ",".join(sorted({trigger.model for trigger in parsed}))
-    return Answer(text, models, ",".join(sorted({trigger.key for trigger in parsed})))
+            record_event(world.intake.store, world.intake.now(), parsed.audit, model, reason=reason)
+        return Answer(f"ignored: {reason}", model)
+    found = [tidy(trigger) for trigger in parsed]
+    new = [trigger for trigger in found if accept(world.intake, trigger)]
+    text = "trigger accepted" if new else "nothing new" if found else "nothing to ask for"
+    models = ",".join(sorted({trigger.model for trigger in found}))
+    return Answer(text, models, ",".join(sorted({trigger.key for trigger in found})))
 
 
 def _data(world: World, message: Message) -> Answer:

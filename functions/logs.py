@@ -9,6 +9,8 @@ import sys
 import traceback
 from typing import Literal
 
+from retraining.messages.fields import brief
+
 Severity = Literal["INFO", "NOTICE", "WARNING", "ERROR"]
 
 _LIMIT = 600
@@ -16,11 +18,11 @@ _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def log(severity: Severity, message: str, **fields: str) -> None:
-    """Write one line. Empty fields are left out, long ones cut."""
-    line: dict[str, str] = {"severity": severity, "message": message[:_LIMIT]}
+    """Write one line. Empty fields are left out, long ones cut, and what no terminal should see becomes a space."""
+    line: dict[str, str] = {"severity": severity, "message": brief(message, _LIMIT)}
     for name, value in fields.items():
         if value:
-            line[_KEYS.get(name, name)] = value if name == "stack" else value[:_LIMIT]
+            line[_KEYS.get(name, name)] = value if name == "stack" else brief(value, _LIMIT)
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 

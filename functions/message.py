@@ -67,7 +67,9 @@ def _refuse(world: World, entry: Entry, envelope: Envelope, error: Exception, to
     path = put_aside(world, entry.name, envelope, error)
     # What a defect says may quote the body; a refusal is worded here and quotes at most some characters.
     reason = (
-        str(error)[:500] if isinstance(error, BadMessage) else f"defect in {entry.name}: {type(error).__name__}"
+        brief(str(error), 500)
+        if isinstance(error, BadMessage)
+        else f"defect in {entry.name}: {type(error).__name__}"
     )
     log("ERROR", f"message put aside: {reason}", error=type(error).__name__, quarantine=path, **told)
     now = world.intake.now()

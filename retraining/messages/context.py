@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from retraining.errors import BadMessage
+from retraining.messages.fields import brief
 from retraining.modelspec import ModelSpec
+from retraining.names import short_hash
 from retraining.triggers import Kind, Trigger
 
 
@@ -47,6 +49,18 @@ class Context:
     def fed_by(self, table: str) -> list[ModelSpec]:
         """The models whose source is ``table`` (dataset.table in this project)."""
         return [spec for spec in self.models.values() if spec.source.table == table]
+
+
+def tidy(trigger: Trigger) -> Trigger:
+    """``trigger`` with every text that a sender chose on one printable line: people will read it on a terminal.
+
+    A key that had to be changed carries a digest of what it was, so that different facts stay different.
+    """
+    key = trigger.key
+    if not key.isprintable():
+        key = f"{brief(key, 300)} {short_hash(repr(key), 16)}"
+    details = {brief(name, 100): brief(value, 300) for name, value in trigger.details.items()}
+    return trigger.but(key=key, reason=brief(trigger.reason, 500), details=details)
 
 
 def data_triggers(

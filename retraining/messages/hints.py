@@ -10,6 +10,7 @@ from retraining.messages.fields import Fields, brief, fields, matching, part, te
 
 HintKind = Literal["tick", "job-ended", "candidate"]
 EXAMPLE = '{"kind": "tick"} or {"kind": "job-ended", "run_id": "flights-20260131-030000-1a2b"}'
+FIELDS = ("kind", "run_id", "job_id", "model")
 _ID = r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,199}"
 KINDS: tuple[HintKind, ...] = get_args(HintKind)
 _ENDED = ("PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_FAILED", "PIPELINE_STATE_CANCELLED")
@@ -35,7 +36,9 @@ def parse(payload: object, attributes: Mapping[str, str], allowed: tuple[HintKin
         return found
     told: dict[str, object] = {key: attributes[key] for key in ("kind", "run_id", "job_id") if key in attributes}
     told.update(body)
-    kind = text(told, "kind", "tick")
+    if unknown := sorted(set(body) - set(FIELDS)):
+        raise BadMessage(f"{unknown[0]!r:.60}: no such field; allowed are {', '.join(FIELDS)}")
+    kind = text(told, "kind", None if body else "tick")
     run_id, job_id = matching(told, "run_id", r"[a-z][a-z0-9-]{0,99}", ""), matching(told, "job_id", _ID, "")
     for known in allowed:
         if kind == known:

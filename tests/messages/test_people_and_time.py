@@ -180,7 +180,7 @@ class TestHints:
             ({}, {"name": "scheduler"}, Hint()),
             ({}, {"kind": "job-ended", "run_id": "r-1"}, Hint("job-ended", "r-1")),
             (
-                {"kind": "job-ended", "run_id": "r-1", "job_id": "projects/1/j", "state": "?"},
+                {"kind": "job-ended", "run_id": "r-1", "job_id": "projects/1/j", "model": "flights"},
                 {},
                 Hint("job-ended", "r-1", "projects/1/j"),
             ),
@@ -211,6 +211,8 @@ class TestHints:
         ("body", "why"),
         [
             ({"kind": "explode"}, "kind: expected one of"),
+            ({"model": "flights"}, "kind: expected text, got nothing"),
+            ({"kind": "tick", "image": "evil"}, "'image': no such field; allowed are kind, run_id, job_id, model"),
             ({"kind": "job-ended", "run_id": "../x"}, "run_id: expected text like"),
             ({"kind": "job-ended", "job_id": "a b"}, "job_id: expected text like"),
             ("tick", "body: expected a JSON object"),
