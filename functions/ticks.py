@@ -5,13 +5,14 @@ first tick and kept, because clients are dear; imports are inside, because takin
 them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from functions.following import Following
 from functions.logs import log
-from retraining.errors import Conflict
+from retraining.errors import Conflict, RetrainingError
 from retraining.intake import Intake
 from retraining.messages.hints import Hint
 from retraining.ports import Artifacts, Warehouse
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 report: Callable[[str], None] = partial(log, "WARNING")
 
 
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    """A look that fails, for example at a newer release's record, is no reason to play the tick again."""
+    try:
+        yield
+    except RetrainingError as error:
+        report(f"{what}: {type(error).__name__}: {error}")
+
+
 class Engines:
     """What ticks run, and the warehouse that a watermark tick reads. Every part is built when it is first used."""
 
@@ -38,8 +48,10 @@ class Engines:
         from retraining.run_loop import reconcile, tick
 
         if not hint.run_id:
-            tick(self._runs, report)
-            self._tell_runs()
+            try:
+                tick(self._runs, report)
+            finally:
+                self._tell_runs()
             return
         try:
             reconcile(self._runs, hint.run_id)
@@ -51,8 +63,10 @@ class Engines:
         from retraining.rollout_loop import tick
 
         del hint
-        tick(self._rollouts, report)
-        self._tell_rollouts()
+        try:
+            tick(self._rollouts, report)
+        finally:
+            self._tell_rollouts()
 
     def monitor_tick(self, hint: Hint) -> None:
         """Count and judge the windows of logged requests that have ended."""
@@ -66,13 +80,15 @@ class Engines:
         """What alarms watch, as a line of the log."""
         from retraining.health import runs_health
 
-        log("INFO", "runs", **runs_health(self._runs).fields())
+        with _reported("health of runs"):
+            log("INFO", "runs", **runs_health(self._runs).fields())
 
     def _tell_rollouts(self) -> None:
         """The same of rollouts."""
         from retraining.health import rollouts_health
 
-        log("INFO", "rollouts", **rollouts_health(self._rollouts).fields())
+        with _reported("health of rollouts"):
+            log("INFO", "rollouts", **rollouts_health(self._rollouts).fields())
 
     def warehouse(self) -> Warehouse:
         """The rows."""

@@ -3,17 +3,22 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import pytest
 
+from functions.ticks import Engines
 from monitoring.handler import tick
 from monitoring.records import watch_path
 from retraining import names, run_loop
 from retraining.errors import NewerRecord
+from retraining.messages.hints import Hint
 from retraining.records import RunState
+from retraining.rollout_loop import RolloutWorld
 from retraining.rollouts import Phase, Rollout, Serving
-from tests.engine.cloud import Cloud
+from retraining.state import RunWorld
+from tests.engine.cloud import SETTINGS, Cloud
 from tests.monitoring.test_handler import SPEC, Installation
 from tests.monitoring.traffic import spec
 from tests.unit.build import run
@@ -160,3 +165,45 @@ def test_a_bad_watch_stops_no_other_model(spoil: Callable[[dict[str, Any]], str]
 
     assert bad_one.startswith("punctual: failed, ")
     assert good_one == "zealous: watched from now on"
+
+
+class Ticks(Engines):
+    """The functions' engines over a world in memory."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(SETTINGS, cloud.intake)
+        self._cloud = cloud
+
+    @cached_property
+    def _runs(self) -> RunWorld:
+        return self._cloud.runs
+
+    @cached_property
+    def _rollouts(self) -> RolloutWorld:
+        return self._cloud.rollouts
+
+
+def test_a_newer_record_fails_no_tick_and_no_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pub/Sub need not deliver the tick again: each message would fail as long as two releases are at work."""
+    cloud = Cloud()
+    cloud.trigger()
+    cloud.tick()
+    cloud.store.create(names.budget_path("flights", cloud.now), '{"version": 99}')
+    Ticks(cloud).run_tick(Hint("tick"))
+    lines = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
+
+    assert any(line.startswith("flights-20260504-140000") and "NewerRecord: money" in line for line in lines)
+    assert any(line.startswith("health of runs: NewerRecord: money") for line in lines)
+
+
+def test_a_defect_hides_no_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+    """How the open work stands is told before the defect is raised."""
+    cloud = Cloud()
+    cloud.store.create("rolling/flights/1.json", "{}")
+    broken = Rollout(endpoint="flights", model="flights", phase=Phase.REGISTERING, entered=cloud.now)
+    cloud.store.create(names.rollout_path("flights"), broken.to_json())
+    with pytest.raises(ExceptionGroup):
+        Ticks(cloud).candidate_tick(Hint("tick"))
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert (last["message"], last["open"]) == ("rollouts", "1")

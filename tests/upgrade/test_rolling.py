@@ -44,7 +44,7 @@ def written(fleet: Fleet, kinds: Kinds) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", NAMES[::2])
 def test_an_added_field_survives_the_older_release(name: str) -> None:
-    """Both releases move the same records in turn; what the next one noted is all there, and the end is the same."""
+    """Both releases move the same records in turn; what the next one noted is there, and the end is the same."""
     fleet = roll(name, MORE, "tn")
 
     assert end(fleet.cloud) == expected(name)
