@@ -1,5 +1,6 @@
 """The ``retrain`` command: one group of commands for each thing people do."""
 
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,22 @@ for command in (
 app.add_typer(models.app, name="models")
 app.add_typer(modules.app, name="modules")
 app.add_typer(local.app, name="local")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"retrain {metadata.version('retraining')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version, and stop.")
+    ] = False,
+) -> None:
+    """What holds for every command."""
+    del version
 
 
 @app.command()
