@@ -129,7 +129,7 @@ def _add(store: Store, path: str, added: Iterable[Judged]) -> None:
         stored = store.read(path)
         chunk = Chunk.from_json(stored.body) if stored else Chunk()
         lines = {line.verdict.start: line for line in chunk.lines} | {one.start: _packed(one) for one in added}
-        body = Chunk(lines=tuple(lines[start] for start in sorted(lines))).to_json()
+        body = chunk.but(lines=tuple(lines[start] for start in sorted(lines))).to_json()
         try:
             if stored is None:
                 store.create(path, body)

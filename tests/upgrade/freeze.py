@@ -1,8 +1,8 @@
 """Freezes the records of today's release: ``python -m tests.upgrade.freeze`` makes the next folder here.
 
 A folder holds worlds (every record of a world that stands still, and how its work ended), samples of the records
-that no such world has, the model files, and the shape of every kind. Folders are never written again: they are what
-installations hold that were never upgraded since.
+that no such world has, the model files, the tables' columns, and the shape of every kind. Folders are never written
+again: they are what installations hold that were never upgraded since.
 """
 
 import json
@@ -21,6 +21,7 @@ from tests.upgrade.samples import samples
 
 HERE = Path(__file__).parent
 MODELS = HERE.parents[1] / "models"
+TABLES = HERE.parents[1] / "terraform" / "tables"
 OPEN = (
     "inbox/",
     "claims/",
@@ -85,9 +86,10 @@ def freeze(folder: Path) -> None:
     write(folder / "samples.json", {"records": samples()})
     shapes = {kind: {"version": version, "shape": shape(cls)} for kind, (version, cls) in formats().items()}
     (folder / "shapes.json").write_text(json.dumps(shapes, indent=1, sort_keys=True) + "\n")
-    (folder / "models").mkdir()
-    for path in sorted(MODELS.glob("*.yaml")):
-        shutil.copy(path, folder / "models" / path.name)
+    for kept, pattern in ((MODELS, "*.yaml"), (TABLES, "*.json")):
+        (folder / kept.name).mkdir()
+        for path in sorted(kept.glob(pattern)):
+            shutil.copy(path, folder / kept.name / path.name)
 
 
 def thaw(frozen: dict[str, Any], cloud: Cloud) -> None:

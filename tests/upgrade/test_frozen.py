@@ -14,7 +14,7 @@ from retraining.modelfile import load_models
 from retraining.record import Record
 from retraining.records import RunState
 from retraining.rollouts import Phase
-from tests.upgrade.freeze import folders, freeze, records, thaw
+from tests.upgrade.freeze import TABLES, folders, freeze, records, thaw
 from tests.upgrade.journeys import JOURNEYS
 from tests.upgrade.kinds import PLACES, difference, formats, reader, shape
 from tests.upgrade.samples import drifting
@@ -97,6 +97,26 @@ def test_every_frozen_model_file_reads(folder: Path) -> None:
     assert load_models(folder / "models")
 
 
+TABLE_FILES = [path for folder in FOLDERS for path in sorted((folder / "tables").glob("*.json"))]
+
+
+@pytest.mark.parametrize("path", TABLE_FILES, ids=named)
+def test_a_table_only_gains_columns_that_may_be_empty(path: Path) -> None:
+    """BigQuery adds such columns to a table with rows, and both releases' statements name the columns they use."""
+    before, after = (json.loads((folder / path.name).read_text()) for folder in (path.parent, TABLES))
+    columns = {column["name"]: column for column in after["schema"]}
+    kept = [columns.pop(column["name"], None) for column in before["schema"]]
+    new = {column.get("mode", "NULLABLE") for column in columns.values()}
+
+    assert [_stored(column) for column in kept] == [_stored(column) for column in before["schema"]]
+    assert new <= {"NULLABLE", "REPEATED"}
+    assert (after.get("partition"), after.get("cluster")) == (before.get("partition"), before.get("cluster"))
+
+
+def _stored(column: dict[str, str] | None) -> dict[str, str]:
+    return {key: value for key, value in (column or {}).items() if key != "description"}
+
+
 def test_every_state_and_phase_is_frozen() -> None:
     """Of runs and of rollouts, each as it is found in a record that stands still."""
     found = [raw for path in NEWEST.glob("worlds/*.json") for raw in frozen(path)["records"].items()]
@@ -110,7 +130,7 @@ def test_every_state_and_phase_is_frozen() -> None:
 def test_every_kind_is_frozen() -> None:
     """No format without a class, and no class without a frozen record."""
     known = {value.kind for value in vars(migrations).values() if isinstance(value, Format)}
-    seen = {reader(place) for path in NEWEST.rglob("*.json") for place in frozen(path).get("records", ())}
+    seen = {reader(place) for path in FILES if NEWEST in path.parents for place in frozen(path)["records"]}
 
     assert known == set(formats())
     assert seen - {None} == set(PLACES.values())

@@ -11,6 +11,7 @@ from retraining.modelfile import parse_model
 from retraining.modelspec import ModelSpec
 from retraining.record import Record
 from retraining.records import JobRef, Run, RunState
+from tests.monitoring.test_handler import SPEC, Installation
 from tests.unit.build import FLIGHTS, NOW, evaluation, run, trigger
 
 
@@ -95,6 +96,23 @@ def test_unknown_fields_survive_a_change() -> None:
     assert (written["jobs"][0]["zone"], written["jobs"][0]["name"]) == ("b", "jobs/1")
     assert written["causes"][0]["zone"] == ["b"]
     assert written["evaluation"]["difference"]["zone"] is None
+
+
+def test_a_chunk_of_verdicts_keeps_what_it_does_not_know() -> None:
+    """The monitor adds a verdict to a month that a newer release has begun."""
+    one = Installation()
+    one.ordinary(2)
+    [path] = one.store.list(f"monitor/{SPEC.name}/")
+    stored = one.store.read(path)
+    assert stored is not None
+    body = {**json.loads(stored.body), "zone": "b"}
+    one.store.replace(path, json.dumps(body), stored.version)
+    one.ordinary(1)
+    after = one.store.read(path)
+    assert after is not None
+
+    assert json.loads(after.body)["zone"] == "b"
+    assert len(json.loads(after.body)["lines"]) == len(body["lines"]) + 1
 
 
 @pytest.mark.parametrize("field", ["state", "history.0.state", "decision.action"])
