@@ -50,7 +50,7 @@ def _waiting_run(world: RunWorld, spec: ModelSpec, trigger: Trigger) -> str:
         run = read_run(world.store, state.waiting_run)
         if run is None or run[0].state is RunState.WAITING:
             return state.waiting_run
-    run_id = names.run_id(spec.name, world.now(), trigger.key + secrets.token_hex(2))
+    run_id = names.run_id(spec.name, world.now(), trigger.key + world.unique(2))
     write_state(world, "open run", state.but(waiting_run=run_id), version)
     return run_id
 

@@ -1,6 +1,5 @@
 """What exactly a run's jobs are: image, arguments, environment, labels. Plain values from plain values."""
 
-import secrets
 from dataclasses import dataclass
 
 from retraining import names
@@ -21,9 +20,8 @@ class Planner:
     settings: Settings
     spec: ModelSpec
 
-    def plan(self, run: Run, job: JobRef, champion: Serving | None) -> JobPlan:
-        """The plan of one attempt; each call makes a fresh nonce, so that two creates are never the same job."""
-        nonce = secrets.token_hex(6)
+    def plan(self, run: Run, job: JobRef, champion: Serving | None, nonce: str) -> JobPlan:
+        """The plan of one attempt; ``nonce`` is fresh for each create, so no two creates are the same job."""
         build = {"tune": self._tune, "train": self._train, "evaluate": self._evaluate}[job.kind]
         return build(run, job, champion, nonce)
 

@@ -74,18 +74,21 @@ def tick(world: RolloutWorld, report: Callable[[str], None] = lambda text: None)
     guard.finish()
 
 
-def reconcile(world: RolloutWorld, spec: ModelSpec) -> Rollout:
-    """Move one endpoint as far as it goes now and return its record."""
+def reconcile(world: RolloutWorld, spec: ModelSpec) -> None:
+    """Move one endpoint as far as it goes now."""
     for _ in range(MAX_STEPS):
-        record, version = read_rollout(world.store, spec.endpoint, spec.name)
-        view = observe(world, spec, record)
-        again, version_again = read_rollout(world.store, spec.endpoint, spec.name)
-        if version_again != version:
-            raise Conflict(f"rollout of {spec.endpoint} moved while its endpoint was read")
-        step = next_step(record, spec, view)
-        if not perform(world, spec, record, version, view, step):
-            return again
-    return record
+        if not advance(world, spec):
+            return
+
+
+def advance(world: RolloutWorld, spec: ModelSpec) -> bool:
+    """Move one endpoint by one step; False when there is nothing more to do now."""
+    record, version = read_rollout(world.store, spec.endpoint, spec.name)
+    view = observe(world, spec, record)
+    _, version_again = read_rollout(world.store, spec.endpoint, spec.name)
+    if version_again != version:
+        raise Conflict(f"rollout of {spec.endpoint} moved while its endpoint was read")
+    return perform(world, spec, record, version, view, next_step(record, spec, view))
 
 
 # What a rollout sees ---------------------------------------------------------------------

@@ -111,7 +111,7 @@ def create_job(w: RunWorld, spec: ModelSpec, run: Run, version: str, view: RunVi
     ref = run.job(job.kind)
     assert ref is not None
     rollout, _ = read_rollout(w.store, spec.endpoint, spec.name)
-    plan = Planner(w.settings, spec).plan(run, ref, rollout.champion)
+    plan = Planner(w.settings, spec).plan(run, ref, rollout.champion, w.unique(6))
     try:
         created = w.effect(f"create {job.kind} job", lambda: w.jobs.launch(plan))
     except Refused as error:

@@ -11,9 +11,7 @@ from retraining.audit import record_event
 from retraining.collect import collect
 from retraining.errors import Permanent
 from retraining.guard import Guard
-from retraining.modelspec import ModelSpec
 from retraining.observe import observe
-from retraining.records import Run
 from retraining.run_effects import EFFECTS
 from retraining.run_machine import Do, Move, Wait, next_step
 from retraining.state import RunWorld, read_run, write_run
@@ -37,26 +35,26 @@ def tick(world: RunWorld, report: Callable[[str], None] = lambda text: None) -> 
     guard.finish()
 
 
-def reconcile(world: RunWorld, run_id: str) -> Run | None:
-    """Move one run as far as it goes now and return its record; None when there is none (yet)."""
+def reconcile(world: RunWorld, run_id: str) -> None:
+    """Move one run as far as it goes now."""
     intended = ""
     for _ in range(MAX_STEPS):
-        found = read_run(world.store, run_id)
-        if found is None:
-            return None
-        run, version = found
-        spec = world.models.get(run.model)
-        if spec is None:
-            raise Permanent(f"run {run_id} is of model {run.model!r}, which has no model file")
-        moved = _once(world, spec, run, version, intended)
-        if moved is None:
-            return run
-        intended = moved
-    return None
+        after = advance(world, run_id, intended)
+        if after is None:
+            return
+        intended = after
 
 
-def _once(world: RunWorld, spec: ModelSpec, run: Run, version: str, intended: str) -> str | None:
-    """Perform one step. None when there is nothing more to do; else what this pass intends (a job, or nothing)."""
+def advance(world: RunWorld, run_id: str, intended: str = "") -> str | None:
+    """Move one run by one step. None when there is nothing more to do; else what this pass intends (a job, or
+    nothing), to be given to the next step."""
+    found = read_run(world.store, run_id)
+    if found is None:
+        return None  # its marker was written, its record not yet
+    run, version = found
+    spec = world.models.get(run.model)
+    if spec is None:
+        raise Permanent(f"run {run_id} is of model {run.model!r}, which has no model file")
     view = observe(world, spec, run, own_intent=bool(intended))
     step = next_step(run, spec, view)
     match step:

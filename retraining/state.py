@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from retraining import names
+from retraining.errors import BadRecord
 from retraining.intake import Effect, direct
 from retraining.modelspec import ModelSpec
 from retraining.ports import Artifacts, Bus, Clock, Jobs, Store, Warehouse
@@ -28,13 +29,14 @@ class RunWorld:
     bus: Bus
     now: Clock
     effect: Effect = direct
+    unique: Callable[[int], str] = secrets.token_hex  # as many random bytes, as text
     modules: Callable[[], str] = lambda: ""  # digest of the module set for new runs; empty: the image's own code
 
 
 def read_run(store: Store, run_id: str) -> tuple[Run, str] | None:
     """A run's record and its version, or None."""
     stored = store.read(names.run_path(run_id))
-    return None if stored is None else (Run.from_json(stored.body), stored.version)
+    return None if stored is None else (_own(Run.from_json(stored.body), run_id=run_id), stored.version)
 
 
 def write_run(world: RunWorld, why: str, run: Run, version: str) -> str:
@@ -47,7 +49,7 @@ def read_state(store: Store, model: str) -> tuple[ModelState, str]:
     stored = store.read(names.model_path(model))
     if stored is None:
         return ModelState(model=model), ""
-    return ModelState.from_json(stored.body), stored.version
+    return _own(ModelState.from_json(stored.body), model=model), stored.version
 
 
 def write_state(world: RunWorld, why: str, state: ModelState, version: str) -> str:
@@ -60,7 +62,7 @@ def read_money(store: Store, model: str, at: datetime) -> tuple[Money, str]:
     stored = store.read(names.budget_path(model, at))
     if stored is None:
         return Money(model=model, month=f"{at:%Y%m}"), ""
-    return Money.from_json(stored.body), stored.version
+    return _own(Money.from_json(stored.body), model=model), stored.version
 
 
 def write_money(world: RunWorld, why: str, money: Money, at: datetime, version: str) -> str:
@@ -73,7 +75,20 @@ def read_rollout(store: Store, endpoint: str, model: str) -> tuple[Rollout, str]
     stored = store.read(names.rollout_path(endpoint))
     if stored is None:
         return Rollout(endpoint=endpoint, model=model), ""
-    return Rollout.from_json(stored.body), stored.version
+    return _own(Rollout.from_json(stored.body), endpoint=endpoint, model=model), stored.version
+
+
+def _own[R: Record](record: R, **names_it_has: str) -> R:
+    """``record``, which must name what its path names: a copied or forged one may act for nobody else.
+
+    Raises BadRecord.
+    """
+    for field, name in names_it_has.items():
+        if getattr(record, field) != name:
+            raise BadRecord(
+                f"{type(record).__name__}: {field}: expected {name!r}, got {getattr(record, field)!r:.80}"
+            )
+    return record
 
 
 def put(store: Store, effect: Effect, why: str, path: str, record: Record, version: str) -> str:
