@@ -136,6 +136,8 @@ def _candidate(world: RolloutWorld, spec: ModelSpec, record: Rollout) -> Serving
             found = read_run(world.store, run_id)
         except BadRecord:
             continue  # the runs' own tick reports it
+        if found is not None and found[0].model != spec.name:
+            continue  # forged, or queued at the wrong endpoint: it stays for people to look at
         fit = found is not None and found[0].state in (RunState.ELIGIBLE, RunState.ROLLING_OUT)
         if fit and world.store.read(names.outcome_path(run_id)) is None:
             assert found is not None
