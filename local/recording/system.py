@@ -33,6 +33,10 @@ JOBS = {"trainer": "trainer", "trainer.evaluate": "evaluator", "trainer.serve": 
 """Module that a container runs → the account that it acts as."""
 
 PEOPLE = "operator"
+
+QUIET = ("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+"""Keeps Cloud Storage's client from asking for the bucket itself, at first and after each 404, to label traces."""
+
 _KEPT = ("bigquery", "storage", "vertex", "pubsub", "scheduler", "provision", "endpoints")
 _START_SECONDS, _PATIENCE = 120.0, 8.0
 
@@ -77,7 +81,7 @@ class RecordedSystem:
         functions = {name: name.replace("_", "-") for name in self._resources.functions}
         ports = choose([*PORTS, *functions.values()], layout=self._layout, pinned={}, report=lambda _: None)
         self._options.start_clock(self._layout)
-        self.env = environment(self._options, self._layout, ports)
+        self.env = environment(self._options, self._layout, ports) | dict([QUIET])
         self._addresses = {
             account: self._record(stack, account) for account in (*functions, *JOBS.values(), PEOPLE)
         }

@@ -20,6 +20,7 @@ from gcp.vertex import parent
 from gcp.warehouse import BigQueryWarehouse
 from retraining import names
 from retraining.errors import Refused
+from retraining.plans import Planner
 from retraining.records import ModelState, Run, RunState
 from retraining.rollouts import Phase
 from retraining.settings import Settings
@@ -32,17 +33,18 @@ _HOUR = timedelta(hours=1)
 def play(world: World) -> None:
     """The whole scenario."""
     world.fill()
+    world.retrain("status")  # of an installation in which nothing has happened yet
     refuse_bad_messages(world)
     leave_what_a_crash_leaves(world)
     first = promote_the_first(world)
     world.retrain("explain", "tiny")
     notice_drift(world)
     second = promote_another_with_traffic(world)
-    assert second.run_id != first.run_id
+    world.deliver("on_monitor", {"kind": "tick"})  # which closes the incident: another model serves
     roll_back(world, first.run_id)
     cancel(world, "tune", RunState.TUNING)
     cancel(world, "train", RunState.TRAINING)
-    train_twice(world, first)
+    work_twice(world, first, "train")
     ask_rarely(world, first, second)
     read_and_operate(world, first)
 
@@ -55,10 +57,12 @@ def refuse_bad_messages(world: World) -> None:
 
 
 def leave_what_a_crash_leaves(world: World) -> None:
-    """A tick that ended after it had marked a run, and before it had written the run's record."""
+    """A tick that ended after it had marked a run, before it had written its record; one that froze rows."""
     run_id = names.run_id(SPEC.name, world.now(), "crashed")
     world.store.create(names.model_path(SPEC.name), ModelState(model=SPEC.name, waiting_run=run_id).to_json())
     world.store.create(names.active_path(run_id), f'{{"model": "{SPEC.name}"}}')
+    spec_uri = Planner(world.settings, SPEC).spec_uri(run_id)
+    world.artifacts.write(spec_uri, SPEC.model_dump_json(by_alias=True).encode())
 
 
 def tell_of_rows(world: World) -> None:
@@ -145,9 +149,9 @@ def cancel(world: World, action: str, state: RunState) -> None:
     expect(world, run, RunState.CANCELLED)
 
 
-def train_twice(world: World, run: Run) -> None:
-    """A second job for work that is done, as a create whose answer was lost leaves it: it goes home."""
-    job = run.job("train")
+def work_twice(world: World, run: Run, kind: str) -> None:
+    """A second job for work that is done, as a create whose answer was lost leaves it: it sees that and ends."""
+    job = run.job(kind)
     assert job is not None
     client = connect_vertex(JobServiceClient, world.settings)
     first = client.get_custom_job(name=job.name)
@@ -155,7 +159,7 @@ def train_twice(world: World, run: Run) -> None:
     made = client.create_custom_job(parent=parent(world.settings), custom_job=again)
     deadline = time.monotonic() + 60
     while client.get_custom_job(name=made.name).state != vertex.JobState.JOB_STATE_SUCCEEDED:
-        assert time.monotonic() < deadline, "the second job did not go home"
+        assert time.monotonic() < deadline, f"the second job to {kind} did not end well"
         time.sleep(0.3)
 
 

@@ -1,4 +1,4 @@
-"""The recorded system as the scenario moves it: messages, rows, requests, time, and looks that are nobody's calls."""
+"""The recorded system as the scenario moves it: messages, rows, requests, time, and looks of nobody's account."""
 
 import base64
 import io
@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from console.main import app
 from gcp import bigquery as warehouse
 from gcp import storage
+from gcp.artifacts import GcsArtifacts
 from gcp.clock import clock, write_clock
 from gcp.endpoints import VertexEndpoints
 from gcp.modules import Modules
@@ -55,6 +56,11 @@ class World:
         """The records, looked at directly."""
         client = storage.connect(self.settings.project, self.system.env["STORAGE_EMULATOR_HOST"])
         return GcsStore(client, self.settings.state_bucket)
+
+    @cached_property
+    def artifacts(self) -> GcsArtifacts:
+        """The artefacts, written directly."""
+        return GcsArtifacts(storage.connect(self.settings.project, self.system.env["STORAGE_EMULATOR_HOST"]))
 
     def fill(self) -> None:
         """Rows in the source table, and the jobs' code in the bucket."""
