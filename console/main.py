@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from console import acting, local, models, modules, reading, smoke
+from console.doctor.command import doctor
 
 app = typer.Typer(
     name="retrain",
@@ -27,6 +28,7 @@ for command in (
     acting.approve,
     acting.cancel,
     smoke.smoke,
+    doctor,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")

@@ -1,0 +1,1 @@
+"""``retrain deploy`` and ``retrain destroy``: an installation created, changed and taken away."""
