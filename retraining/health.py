@@ -4,11 +4,12 @@ Every state ends by a deadline of its own. A run or rollout that is still there 
 failed, whatever the reason. What is read grows with the open work only.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from retraining.budget import EVALUATION_TIMEOUT
-from retraining.errors import RetrainingError
+from retraining.errors import NewerRecord, RetrainingError
 from retraining.job_machine import CREATE_DEADLINE, GRACE, MAX_ATTEMPTS, OUTPUT_GRACE
 from retraining.modelspec import ModelSpec
 from retraining.records import Run, RunState
@@ -118,6 +119,8 @@ def runs_health(world: RunWorld) -> RunsHealth:
         run_id = path.removeprefix("active/").removesuffix(".json")
         try:
             found = read_run(world.store, run_id)
+        except NewerRecord:
+            continue  # a newer release looks after it
         except RetrainingError:
             overdue.append(run_id)
             continue
@@ -128,8 +131,14 @@ def runs_health(world: RunWorld) -> RunsHealth:
         models.add(run.model)
         if is_overdue(run, spec, now):
             overdue.append(run_id)
-    months = [read_money(world.store, model, now)[0] for model in sorted(models)]
-    return RunsHealth(len(paths), tuple(overdue), now - oldest, sum(month.committed for month in months))
+    money = sum(_committed(world, model, now) for model in sorted(models))
+    return RunsHealth(len(paths), tuple(overdue), now - oldest, money)
+
+
+def _committed(world: RunWorld, model: str, now: datetime) -> float:
+    with suppress(RetrainingError):  # the engine reports what it cannot read
+        return read_money(world.store, model, now)[0].committed
+    return 0.0
 
 
 def rollouts_health(world: RolloutWorld) -> RolloutsHealth:
@@ -142,6 +151,8 @@ def rollouts_health(world: RolloutWorld) -> RolloutsHealth:
         spec = by_endpoint[endpoint]
         try:
             record, _ = read_rollout(world.store, endpoint, spec.name)
+        except NewerRecord:
+            continue
         except RetrainingError:
             overdue.append(endpoint)
             continue
