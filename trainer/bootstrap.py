@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from retraining.errors import BadRecord
+from retraining.errors import BadRecord, NewerRecord
 from retraining.modules import ModuleFile, ModuleSet, check_file
 from trainer import storage
 from trainer.errors import Unusable
@@ -65,7 +65,7 @@ def fetch(uri: str, digest: str) -> ModuleSet:
         raise Unusable(f"--modules: expected a module set at {uri}, found none")
     try:
         return ModuleSet.from_json(body).checked(digest)
-    except BadRecord as error:
+    except (BadRecord, NewerRecord) as error:
         raise Unusable(f"--modules: {uri}: {error}") from error
 
 
@@ -80,7 +80,7 @@ def unpack(modules: ModuleSet, files: str, folder: Path) -> None:
 def _read(file: ModuleFile, uri: str) -> bytes:
     try:
         return check_file(file, storage.read(uri))
-    except BadRecord as error:
+    except (BadRecord, NewerRecord) as error:
         raise Unusable(f"--modules: {uri}: {error}") from error
 
 
