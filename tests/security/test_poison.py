@@ -83,7 +83,7 @@ class TestGate:
         assert any("below its floor" in reason for reason in result.reasons)
 
     def test_a_few_flipped_labels_everywhere_pass(self) -> None:
-        """Said plainly: with 3 % flipped in training and test rows alike, candidate and rows agree with each other."""
+        """Said plainly: with 3 % flipped in training and test rows alike, candidate and rows agree."""
         assert judge(FLIGHTS, compared(0.03, 0.03), forced=False).eligible is True
 
     def test_a_person_cannot_force_a_poisoned_candidate_below_the_floors(self) -> None:
@@ -103,12 +103,13 @@ def compared(learned: float, tested: float) -> Evaluation:
         rows=len(truth),
         candidate={"log_loss": float(ours.mean()), "auc": auc(score, label)},
         champion={"log_loss": float(theirs.mean()), "auc": auc(truth, label)},
+    ).but(
         difference=Paired(
             rows=len(truth),
             clusters=len(days),
             mean=float(days.mean()),
             standard_error=float(days.std(ddof=1) / len(days) ** 0.5),
-        ),
+        )
     )
 
 
