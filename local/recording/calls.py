@@ -1,7 +1,7 @@
 """One call as it passed a recorder, and the log of all of them."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -20,6 +20,7 @@ class Call:
     body: bytes = b""  # as it was sent; of HTTP uploads the description of the object only
     status: str = ""  # HTTP status, or gRPC code
     replaced: bool = False  # an upload found an object of this name
+    refused: str = ""  # why it was not passed on
 
     @property
     def path(self) -> str:
@@ -32,13 +33,26 @@ class Call:
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
     def __str__(self) -> str:
-        return f"{self.service} {self.method} {self.target}".strip() + (f" → {self.status}" if self.status else "")
+        return f"{self.service} {self.method} {self.target}".strip() + (
+            f" → {self.status} {self.refused}".rstrip() if self.status else ""
+        )
+
+
+def anybody(call: Call) -> str:
+    """Refuses nothing."""
+    del call
+    return ""
 
 
 @dataclass
 class Log:
-    """Calls in the order in which they were answered. Safe for threads."""
+    """Calls in the order in which they were answered. Safe for threads.
 
+    ``refusal`` says why a call may not be made, or nothing; whoever records for this log then answers in the
+    server's place.
+    """
+
+    refusal: Callable[[Call], str] = anybody
     _calls: list[Call] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,6 +67,7 @@ class Log:
         with self._lock:
             return tuple(self._calls)
 
-    def of(self, account: str) -> tuple[Call, ...]:
-        """The calls of one account so far."""
-        return tuple(call for call in self.calls if call.account == account)
+    @property
+    def refused(self) -> tuple[Call, ...]:
+        """The calls that were refused."""
+        return tuple(call for call in self.calls if call.refused)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from local.recording.permissions import Use
+from local.recording.permissions import Use, uncovered
 from local.stack.resources import ROOT
 from retraining.errors import BadConfig
 
@@ -79,10 +79,8 @@ def granted(grants: Grants) -> dict[Use, str]:
 
 
 def lacking(used: Iterable[Use], grants: Iterable[Use]) -> list[Use]:
-    """What is used and not granted. A grant on a whole bucket covers every folder."""
-    known = set(grants)
-    whole = {(one.account, one.permission, one.on) for one in known if not one.folder}
-    return sorted(one for one in used if one not in known and (one.account, one.permission, one.on) not in whole)
+    """What is used and not granted."""
+    return sorted(uncovered(used, set(grants)))
 
 
 def idle(grants: Iterable[Use], used: Iterable[Use]) -> list[Use]:

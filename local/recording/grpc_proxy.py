@@ -1,6 +1,8 @@
 """A recording proxy for gRPC: bytes pass through as they are, whatever the call is, and each call is logged."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from typing import Any, Self
 
 import grpc
@@ -31,16 +33,15 @@ class GrpcProxy:
 
     def pass_on(self, method: str, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         """Ask the server behind and answer as it does."""
-        seen: list[bytes] = []
-
-        def noted() -> Iterator[bytes]:
-            for request in requests:
-                if not seen:
-                    seen.append(request)
-                yield request
-
+        first = next(requests, b"")
+        asked = Call(self._account, self._service, method, body=first)
+        if why := self._log.refusal(asked):
+            self._log.add(replace(asked, status=grpc.StatusCode.PERMISSION_DENIED.name, refused=why))
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, why)
         metadata = [(key, value) for key, value in context.invocation_metadata() if key not in _OWN]
-        call = self._channel.stream_stream(method)(noted(), metadata=metadata, timeout=context.time_remaining())
+        call = self._channel.stream_stream(method)(
+            chain([first], requests), metadata=metadata, timeout=context.time_remaining()
+        )
         context.add_callback(call.cancel)
         try:
             yield from call
@@ -50,8 +51,7 @@ class GrpcProxy:
             context.set_details(call.details() or "")
         finally:
             code = call.code() or grpc.StatusCode.OK
-            body = seen[0] if seen else b""
-            self._log.add(Call(self._account, self._service, method, body=body, status=code.name))
+            self._log.add(replace(asked, status=code.name))
 
 
 class _Forward(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types

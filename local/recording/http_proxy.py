@@ -4,8 +4,10 @@ Servers put their own address into answers (where to go on with an upload, where
 by the proxy's, or the client would leave it with the second request.
 """
 
+import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
@@ -82,18 +84,34 @@ class _Handler(BaseHTTPRequestHandler):
         kept_body = description(body, self.headers.get("Content-Type", "")) if _is_upload(self.path) else body
         replaced = self.command == "POST" and _is_upload(self.path) and self._replaces(kept_body)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
+        asked = Call(owner.account, owner.service, self.command, self.path, kept_body, replaced=replaced)
+        if why := owner.log.refusal(asked):
+            self._refuse(asked, why)
+            return
         status, kept, answer = self._exchange(self.command, self.path, body, headers)
-        owner.log.add(Call(owner.account, owner.service, self.command, self.path, kept_body, str(status), replaced))
-        self.send_response_only(status)
-        for name, value in kept:
-            self.send_header(name, value)
-        # A HEAD has no body whose length would matter here.
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer)
+        done = replace(asked, status=str(status))
+        if why := owner.log.refusal(done):  # what may not be told, such as that there is nothing
+            self._refuse(done, why)
+            return
+        owner.log.add(done)
+        self._answer(status, kept, answer)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _forward  # noqa: N815 - the base class's names
+
+    def _refuse(self, call: Call, why: str) -> None:
+        """Answer as Google does to who may not."""
+        self.owner.log.add(replace(call, status="403", refused=why))
+        said = {"code": 403, "message": why, "errors": [{"reason": "forbidden", "message": why}]}
+        self._answer(403, [("Content-Type", "application/json")], json.dumps({"error": said}).encode())
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def _exchange(
         self, verb: str, target: str, body: bytes, headers: dict[str, str]

@@ -1,7 +1,7 @@
 """From recorded calls to the permissions that each account uses, in the words of terraform/permissions.yaml."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 
 from local.recording import bigquery, rpcs, storage
 from local.recording.calls import Call
@@ -23,6 +23,11 @@ class Use:
     def __str__(self) -> str:
         below = f" below {self.folder}/" if self.folder else ""
         return f"{self.account}: {self.permission} on {self.on}{below}"
+
+
+def uncovered(uses: Iterable[Use], grants: Set[Use]) -> list[Use]:
+    """The uses that no grant covers. One on a whole bucket covers every folder."""
+    return [use for use in uses if use not in grants and replace(use, folder="") not in grants]
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,20 @@ def used(calls: Iterable[Call], installation: Installation) -> dict[Use, Call]:
         for need in needs(call):
             found.setdefault(installation.use(call.account, need), call)
     return found
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Says of a call, as IAM would, whether the account may make it."""
+
+    installation: Installation
+    grants: frozenset[Use]
+
+    def refusal(self, call: Call) -> str:
+        """What the account lacks, in words; empty when it may. A call that nobody knows is let through: whoever
+        reads the record hears of it."""
+        try:
+            wanted = [self.installation.use(call.account, need) for need in needs(call)]
+        except UnknownCall:
+            return ""
+        return ", ".join(str(use) for use in uncovered(wanted, self.grants))

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Self
 from local.recording.calls import Log
 from local.recording.grpc_proxy import GrpcProxy
 from local.recording.http_proxy import HttpProxy
+from local.recording.permissions import Gate, Installation, Use
 from local.stack import messaging, strays
 from local.stack.child import Child, Server
 from local.stack.layout import MARKER, Layout
@@ -27,6 +28,7 @@ from local.stack.ports import HOST, choose
 from local.stack.resources import ROOT, Resources, load_resources
 from local.stack.servers import PORTS, environment, table
 from local.stack.supervisor import StartFailed
+from retraining.modelfile import load_models
 from retraining.settings import Settings
 
 JOBS = {"trainer": "trainer", "trainer.evaluate": "evaluator", "trainer.serve": "server"}
@@ -47,13 +49,17 @@ class RecordedSystem:
     ``env`` leads to the servers directly: what is done there is nobody's call. ``functions`` are URLs by name.
     """
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        """``folder`` keeps everything; ``options`` must name an account for trainers, evaluators and servers."""
+    def __init__(self, folder: Path, options: Options, grants: Iterable[Use] | None = None) -> None:
+        """``folder`` keeps everything; ``options`` must name an account for trainers, evaluators and servers.
+
+        With ``grants`` an account that makes another call is refused, as IAM would refuse it.
+        """
         self._layout = Layout.at(folder)
         self._options = options
         self._resources = load_resources()
         self._stack = ExitStack()
-        self.log = Log()
+        self.installation = _installation(settings(options, self._layout, ""))
+        self.log = Log() if grants is None else Log(Gate(self.installation, frozenset(grants)).refusal)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -167,6 +173,11 @@ class RecordedSystem:
             for name, url in self.functions.items():
                 own = _of(self._resources, name)
                 messaging.create_subscriptions(self.settings.project, own, url.removesuffix(f"/{name}"))
+
+
+def _installation(own: Settings) -> Installation:
+    tables = (spec.source.table for spec in load_models(ROOT / own.models).values())
+    return Installation(own, frozenset(table.partition(".")[0] for table in tables))
 
 
 def _of(resources: Resources, function: str) -> Resources:

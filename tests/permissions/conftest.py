@@ -1,8 +1,9 @@
 """The scenario, played once for all tests of this folder."""
 
-import time
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import pytest
 
@@ -12,7 +13,7 @@ from local.recording.permissions import Installation, Use, used
 from local.recording.system import RecordedSystem
 from local.stack.options import PROJECT, Options
 from tests.permissions.scenario import play
-from tests.permissions.world import MODELS, SPEC, World
+from tests.permissions.world import MODELS, World
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,20 @@ class Recorded:
     """What was called, and what that takes."""
 
     calls: tuple[Call, ...]
-    used: dict[Use, Call]
+    installation: Installation
+
+    @cached_property
+    def used(self) -> dict[Use, Call]:
+        """Every permission with the first call that used it."""
+        return used(self.calls, self.installation)
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """The calls of the whole scenario on real servers."""
+def recorded(tmp_path_factory: pytest.TempPathFactory, allowed: dict[Use, str]) -> Recorded:
+    """The calls of the whole scenario on real servers, which refuse what is not granted.
+
+    With the variable PERMISSIONS=open nothing is refused: then one run tells of everything that is not granted.
+    """
     accounts = {
         f"{name}_account": f"{name}@{PROJECT}.iam.gserviceaccount.com"
         for name in ("trainer", "evaluator", "server")
@@ -35,14 +44,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         models=str(MODELS),
         settings={**accounts, "modules": "current"},
     )
-    began = time.monotonic()
-    with RecordedSystem(tmp_path_factory.mktemp("recorded"), options) as system:
-        print(f"ready after {time.monotonic() - began:.0f} s")
-        play(World(system))
-        calls, settings = system.log.calls, system.settings
-    print(f"{len(calls)} calls in {time.monotonic() - began:.0f} s")
-    sources = frozenset({SPEC.source.table.partition(".")[0]})
-    return Recorded(calls, used(calls, Installation(settings, sources)))
+    grants = None if os.environ.get("PERMISSIONS") == "open" else allowed
+    with RecordedSystem(tmp_path_factory.mktemp("recorded"), options, grants) as system:
+        try:
+            play(World(system))
+        except AssertionError as error:
+            if refused := "\n".join(dict.fromkeys(f"{call.refused}, for {call}" for call in system.log.refused)):
+                raise AssertionError(f"terraform/permissions.yaml does not grant\n{refused}\n{error}") from error
+            raise
+        return Recorded(system.log.calls, system.installation)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from google.pubsub_v1 import types as pubsub
 
 from local.recording.calls import Call
 from local.recording.needs import Need, UnknownCall
-from local.recording.permissions import Installation, Use, needs, used
+from local.recording.permissions import Gate, Installation, Use, needs, used
 from retraining.settings import Settings
 
 JOBS = "/bigquery/v2/projects/p/jobs"
@@ -235,3 +235,16 @@ def test_a_bucket_of_somebody_else_is_an_error() -> None:
     """A call that leaves the system must be thought about."""
     with pytest.raises(UnknownCall, match="bucket 'other'"):
         used([Call("a", "storage", "GET", "/storage/v1/b/other/o/x")], INSTALLATION)
+
+
+def test_a_gate_says_what_an_account_lacks() -> None:
+    """By grants on a folder and on a whole bucket; who has all is let through."""
+    call = Call("trainer", "storage", "GET", "/storage/v1/b/artifacts-1/o/runs%2Fx", status="404")
+    get, everything = (
+        Use("trainer", "storage.objects.get", "artifacts", "runs"),
+        Use("trainer", "storage.objects.list", "artifacts"),
+    )
+
+    assert Gate(INSTALLATION, frozenset({get, everything})).refusal(call) == ""
+    assert Gate(INSTALLATION, frozenset({everything})).refusal(call) == str(get)
+    assert Gate(INSTALLATION, frozenset({get})).refusal(call) == str(everything)

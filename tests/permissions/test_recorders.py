@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
 
 from gcp.storage import connect
 from local.recording.calls import Call, Log
@@ -83,6 +83,26 @@ def test_a_refusal_comes_through(recorder: HttpProxy) -> None:
     assert told(recorder)[-1][2] == "404"
 
 
+def test_a_call_that_is_not_granted_is_refused_and_never_arrives(recorder: HttpProxy) -> None:
+    """As IAM would, with what is lacking; the record has it."""
+    recorder.log.refusal = lambda call: "you may not" if call.method == "POST" else ""
+    bucket = connect("local", recorder.url).bucket("recorded")
+    with pytest.raises(Forbidden, match="you may not"):
+        bucket.blob("a").upload_from_string(b"1")
+
+    assert not bucket.blob("a").exists()
+    assert [(call.status, call.refused) for call in recorder.log.refused] == [("403", "you may not")]
+
+
+def test_who_may_not_list_is_not_told_that_an_object_is_missing(recorder: HttpProxy) -> None:
+    """A refusal may follow from the answer."""
+    recorder.log.refusal = lambda call: "you may not list" if call.status == "404" else ""
+    with pytest.raises(Forbidden, match="you may not list"):
+        connect("local", recorder.url).bucket("recorded").blob("none").download_as_bytes()
+
+    assert [call.status for call in recorder.log.calls] == ["403"]
+
+
 class _Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers one method with what it was asked, and refuses the other."""
 
@@ -129,3 +149,17 @@ def test_a_refusal_over_grpc_comes_through(service: str) -> None:
     assert refusal.value.details() == "not now"
     assert ("why", "because") in [tuple(one) for one in refusal.value.trailing_metadata()]
     assert log.calls[0].status == "FAILED_PRECONDITION"
+
+
+def test_a_call_over_grpc_that_is_not_granted_is_refused(service: str) -> None:
+    """With PERMISSION_DENIED."""
+    log = Log(lambda call: "you may not")
+    with (
+        GrpcProxy(service, "somebody", "vertex", log) as proxy,
+        grpc.insecure_channel(proxy.address) as channel,
+        pytest.raises(grpc.RpcError) as refusal,
+    ):
+        channel.unary_unary("/x.Y/Ask")(b"hello", timeout=5)
+
+    assert refusal.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert [(call.method, call.refused) for call in log.refused] == [("/x.Y/Ask", "you may not")]

@@ -1,10 +1,23 @@
 """What is used is granted, and what is granted is used: no more, no less."""
 
 from local.recording.grants import Grants, idle, lacking
-from local.recording.permissions import Use
+from local.recording.needs import UnknownCall
+from local.recording.permissions import Use, used
 from local.recording.system import JOBS, PEOPLE
 from local.stack.resources import load_resources
 from tests.permissions.conftest import Recorded
+
+
+def test_every_call_is_one_that_somebody_has_thought_of(recorded: Recorded) -> None:
+    """A new method or statement must be given its permissions in local/recording first."""
+    unknown = []
+    for call in recorded.calls:
+        try:
+            used([call], recorded.installation)
+        except UnknownCall as error:
+            unknown.append(f"{call.account}: {error}")
+
+    assert not unknown, "\n".join(dict.fromkeys(unknown))
 
 
 def test_every_permission_that_is_used_is_granted(recorded: Recorded, allowed: dict[Use, str]) -> None:
