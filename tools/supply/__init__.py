@@ -1,0 +1,1 @@
+"""What is built from, and whether it may be: known vulnerabilities, licences, and a list of all parts."""
