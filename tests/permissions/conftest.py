@@ -15,6 +15,8 @@ from local.stack.options import PROJECT, Options
 from tests.permissions.scenario import play
 from tests.permissions.world import MODELS, World
 
+NEVER = "0 0 29 2 *"  # Scheduler stays out: the scenario says when it is time
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -42,6 +44,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, allowed: dict[Use, str]) 
     options = Options(
         clock=f"{datetime.now(UTC).isoformat()}*1",
         models=str(MODELS),
+        crons=dict.fromkeys(("tick", "monitor", "watermark", "schedule"), NEVER),
         settings={**accounts, "modules": "current"},
     )
     grants = None if os.environ.get("PERMISSIONS") == "open" else allowed
