@@ -9,7 +9,12 @@ import pytest
 from google.cloud import pubsub_v1
 from google.cloud.storage import Client
 
+from gcp.artifacts import GcsArtifacts
+from gcp.storage import connect
 from local.servers.pubsub import PubSubServer
+from retraining import names
+from retraining.errors import Refused
+from retraining.integrity import verify
 from tests.servers import free_port
 from tests.trainer import jobs, samples
 from trainer import fence, notify, storage
@@ -80,12 +85,18 @@ def test_whole_job_in_the_cloud(bucket: str, topic: str, tmp_path: Path) -> None
         f"--candidate={base}/model",
         f"--candidate-digest={digest}",
         f"--data=gs://{bucket}/snapshots/run-1/test-*.parquet",
-        f"--output={base}/report/evaluation.json",
+        f"--output={names.evaluation_uri(bucket, 'run-1')}",
     )
 
     assert judged.returncode == 0, judged.stdout + judged.stderr
-    assert json.loads(storage.read(f"{base}/report/evaluation.json") or b"")["rows"] == 300
+    assert json.loads(storage.read(names.evaluation_uri(bucket, "run-1")) or b"")["rows"] == 300
     assert len(received(topic)) == 1
+
+    artifacts = GcsArtifacts(connect("local", os.environ["STORAGE_EMULATOR_HOST"]))
+    verify(artifacts, bucket, "run-1", digest)  # the evaluator's account of what it read is what the deployer lists
+    storage.write(f"{base}/model/saved_model.pb", storage.read(f"{base}/model/saved_model.pb") or b"")
+    with pytest.raises(Refused, match=r"written again: 'saved_model\.pb'"):
+        verify(artifacts, bucket, "run-1", digest)
 
 
 def test_fence_lets_in_one_job(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
