@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; nothing else has to be installed or started.
-.PHONY: demo test check terraform-check local package bench setup clean
+.PHONY: demo test check terraform-check audit sbom local package bench setup clean
 
 # Replay a year of flights: training, drift, retraining, canary, promotion and rollback, on this machine.
 demo: setup
@@ -17,6 +17,14 @@ check: setup
 # What can be known of the Terraform code without a cloud; says what it had to skip.
 terraform-check: setup
 	@.venv/bin/python -m tools.terraform.check
+
+# Known vulnerabilities and licences of everything in the lock files; says so when no service can be asked.
+audit: setup
+	@.venv/bin/python -m tools.supply audit
+
+# What the functions and the image are made of, as CycloneDX lists in build/.
+sbom: setup
+	@.venv/bin/python -m tools.supply sbom
 
 # The whole system on this machine until Ctrl-C; in another terminal: eval "$(.venv/bin/retrain local env)"
 local: setup
