@@ -48,8 +48,8 @@ def _of_object(call: Call, bucket: str, name: str, verb: str) -> tuple[Need, ...
     if call.method not in _OF_OBJECT:
         raise UnknownCall(f"{call}: expected one of {', '.join(_OF_OBJECT)} on an object")
     needed = Need(_OF_OBJECT[call.method], "object", path)
-    # Who may not list is believed to be told 403 of an object that is not there, lest names be guessed, and 404 only
-    # who may. The reference does not say so; until a first run in the cloud shows it, this is the safe side.
+    # Who may not list is believed to be told 403 of an object that is not there, lest names be guessed; 404 is for
+    # who may. The reference does not say so: until a first run in the cloud shows it, this is the safe side.
     return (needed, Need("storage.objects.list", "bucket", bucket)) if call.status == "404" else (needed,)
 
 

@@ -1,11 +1,15 @@
 """What is used is granted, and what is granted is used: no more, no less."""
 
+import pytest
+
 from local.recording.grants import Grants, idle, lacking
 from local.recording.needs import UnknownCall
 from local.recording.permissions import Use, used
 from local.recording.system import JOBS, PEOPLE
 from local.stack.resources import load_resources
 from tests.permissions.conftest import Recorded
+
+pytestmark = pytest.mark.timeout(900)  # the first test plays the scenario, on a machine that may be busy
 
 
 def test_every_call_is_one_that_somebody_has_thought_of(recorded: Recorded) -> None:
