@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.grpc_helpers import wrap_errors
 
 from gcp.bigquery import BigQuery, Query
 from gcp.bigquery import connect as connect_bigquery
@@ -20,6 +21,7 @@ from gcp.errors import translated
 from gcp.installed import Bucket, Dataset, Endpoint, Job, LabelAge, Labels, Subscription, Table, Topic
 from gcp.sql import column, statement, table
 from gcp.storage import connect as connect_storage
+from gcp.storage import patience
 from gcp.vertex import CALL_SECONDS, READS, connect, parent
 from retraining.modelspec import ModelSpec
 from retraining.settings import Settings
@@ -40,6 +42,8 @@ class Installation:
         self._settings = settings
         self._scheduler_api = scheduler_api
         self._patience = patience_s
+        self._retry = READS.with_timeout(patience_s)
+        self._http_retry = patience(patience_s)
 
     # Messages -------------------------------------------------------------------------
 
@@ -47,7 +51,9 @@ class Installation:
         """Every topic of the project, by name."""
         with translated("listing topics"):
             found = list(
-                self._publisher.list_topics(project=f"projects/{self._settings.project}", timeout=self._patience)
+                self._publisher.list_topics(
+                    project=f"projects/{self._settings.project}", timeout=self._patience, retry=self._retry
+                )
             )
         return {
             _last(item.name): Topic(
@@ -63,21 +69,21 @@ class Installation:
         with translated("listing subscriptions"):
             found = list(
                 self._subscriber.list_subscriptions(
-                    project=f"projects/{self._settings.project}", timeout=self._patience
+                    project=f"projects/{self._settings.project}", timeout=self._patience, retry=self._retry
                 )
             )
         return {_last(item.name): _subscription(item) for item in found}
 
     def backlog(self, subscription: str, at_most: int = 10) -> int:
         """How many messages wait in ``subscription``, up to ``at_most``; they are put back at once."""
+        from google.pubsub_v1.types import PullRequest
+
         name = f"projects/{self._settings.project}/subscriptions/{subscription}"
         with translated(f"looking into subscription {subscription}"):
-            found = self._subscriber.pull(
-                subscription=name,
-                max_messages=at_most,
-                return_immediately=True,
-                timeout=self._patience,
-            )
+            # The client warns of return_immediately; without it, a pull that gives up may still get a message.
+            pull = wrap_errors(self._subscriber.transport.pull)  # type: ignore[no-untyped-call]
+            request = PullRequest(subscription=name, max_messages=at_most, return_immediately=True)
+            found = pull(request, timeout=self._patience)
             ids = [item.ack_id for item in found.received_messages]
             if ids:
                 self._subscriber.modify_ack_deadline(
@@ -90,7 +96,9 @@ class Installation:
         from google.cloud.scheduler_v1 import Job as SchedulerJob
 
         with translated("listing Scheduler jobs"):
-            found = list(self._scheduler.list_jobs(parent=parent(self._settings), timeout=self._patience))
+            found = list(
+                self._scheduler.list_jobs(parent=parent(self._settings), timeout=self._patience, retry=self._retry)
+            )
         return {
             _last(item.name): Job(
                 name=_last(item.name),
@@ -108,7 +116,7 @@ class Installation:
     def bucket(self, name: str) -> Bucket | None:
         """The bucket, or None when there is none."""
         with translated(f"looking at bucket {name}"):
-            found = self._storage.lookup_bucket(name, timeout=self._patience)
+            found = self._storage.lookup_bucket(name, timeout=self._patience, retry=self._http_retry)
         if found is None:
             return None
         guard = found.iam_configuration
@@ -126,13 +134,15 @@ class Installation:
         blob = self._storage.bucket(name).blob(f"{_PROBE}{secrets.token_hex(8)}")
         body = secrets.token_hex(8)
         with translated(f"probing bucket {name}"):
-            blob.upload_from_string(body, if_generation_match=0, timeout=self._patience)
+            blob.upload_from_string(body, if_generation_match=0, timeout=self._patience, retry=self._http_retry)
             try:
                 if blob.download_as_bytes(timeout=self._patience).decode() != body:
                     problems.append("what was read is not what was written")
                 second = self._storage.bucket(name).blob(blob.name)
                 try:
-                    second.upload_from_string("second", if_generation_match=0, timeout=self._patience)
+                    second.upload_from_string(
+                        "second", if_generation_match=0, timeout=self._patience, retry=self._http_retry
+                    )
                     problems.append("a second create of the same object was not refused")
                 except PreconditionFailed:
                     pass
@@ -147,7 +157,9 @@ class Installation:
         client = self._bigquery.client
         with translated(f"looking at dataset {name}"):
             try:
-                found = client.get_dataset(f"{client.project}.{name}", timeout=self._patience)
+                found = client.get_dataset(
+                    f"{client.project}.{name}", timeout=self._patience, retry=self._http_retry
+                )
             except NotFound:
                 return None
         return Dataset(name, str(found.location or "").lower())
@@ -157,7 +169,7 @@ class Installation:
         client = self._bigquery.client
         with translated(f"looking at table {name}"):
             try:
-                found = client.get_table(f"{client.project}.{name}", timeout=self._patience)
+                found = client.get_table(f"{client.project}.{name}", timeout=self._patience, retry=self._http_retry)
             except NotFound:
                 return None
         partitioning = found.time_partitioning
@@ -192,7 +204,7 @@ class Installation:
         with translated("listing endpoints"):
             client = connect(EndpointServiceClient, self._settings)
             request = {"parent": parent(self._settings), "page_size": 100}
-            found = list(client.list_endpoints(request=request, timeout=self._patience, retry=READS))
+            found = list(client.list_endpoints(request=request, timeout=self._patience, retry=self._retry))
         return [
             Endpoint(
                 name=item.name,

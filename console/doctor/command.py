@@ -13,13 +13,13 @@ from console.deploy import values
 from console.doctor import configured
 from console.doctor.finding import Report, Skipped
 from console.doctor.wanted import TERRAFORM, wanted
-from console.session import PATIENCE_SECONDS, Json, show
+from console.session import Json, show
 from retraining.errors import BadConfig, RetrainingError
 from retraining.modelfile import load_models
 from retraining.settings import Settings
 
 REST = "RETRAIN_GOOGLE_REST"  # another base address than https://SERVICE.googleapis.com, for tests
-_CALL_SECONDS = 10.0  # a person waits
+CLOUD_SECONDS, HERE_SECONDS = 10.0, 3.0  # for one answer: a person waits
 
 
 def doctor(
@@ -61,11 +61,13 @@ def examine(environ: Mapping[str, str], probe: bool = False, folder: Path = TERR
         if must.cloud or environ.get(REST):
             google = connect(settings.project, settings.region, environ.get(REST, ""))
         with translated("finding credentials (gcloud auth application-default login)"):
-            store = GcsStore(connect_storage(settings.project), settings.state_bucket, PATIENCE_SECONDS)
+            store = GcsStore(connect_storage(settings.project), settings.state_bucket, HERE_SECONDS)
     except RetrainingError as error:
         return Report((), (), (Skipped("everything", str(error)),))
     known = values.of_project(folder, settings.project)
-    here = Installation(settings, environ.get("RETRAIN_SCHEDULER_API", ""), _CALL_SECONDS)
+    here = Installation(
+        settings, environ.get("RETRAIN_SCHEDULER_API", ""), CLOUD_SECONDS if must.cloud else HERE_SECONDS
+    )
     return look(
         Visit(
             must,
@@ -82,10 +84,14 @@ def examine(environ: Mapping[str, str], probe: bool = False, folder: Path = TERR
 def _render(report: Report) -> None:
     console = Console(markup=False, highlight=False)
     if report.findings:
-        table = Table("check", "what is wrong", "what mends it", box=None, padding=(0, 1, 1, 0))
-        for one in report.findings:
-            table.add_row(f"{one.check}\n{one.severity}", one.what, one.mend)
+        table = Table("", "check", "", "what is wrong", box=None, padding=(0, 1, 0, 0))
+        for number, one in enumerate(report.findings, 1):
+            table.add_row(str(number), one.check, one.severity, one.what)
         console.print(table)
+        console.print("\nWhat mends it:")
+        for number, one in enumerate(report.findings, 1):
+            console.print(f"{one.mend}  # {number}", soft_wrap=True)
+        console.print()
     for skip in report.skipped:
         console.print(f"not looked at: {skip.check}: {skip.why}", soft_wrap=True)
     wrong, errors = len(report.findings), sum(one.severity == "error" for one in report.findings)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 Severity = Literal["error", "warning"]
 
 CLEAN, FOUND, BLIND = 0, 1, 2
+NOTHING_READ = frozenset({"settings"})  # checks that say nothing of what is there
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Report:
     @property
     def code(self) -> int:
         """The exit code: 0 clean, 1 with findings, 2 when nothing could be looked at."""
-        if not self.looked:
-            return BLIND
-        return FOUND if self.findings else CLEAN
+        if self.findings:
+            return FOUND
+        return CLEAN if set(self.looked) - NOTHING_READ else BLIND
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
