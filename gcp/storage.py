@@ -1,5 +1,7 @@
 """The Cloud Storage client that records and artefacts share, and how long either waits for an answer."""
 
+import os
+
 from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
@@ -14,6 +16,8 @@ PATIENCE_SECONDS = 25.0  # all attempts together
 def connect(project: str, address: str = "") -> Client:
     """A client for ``project``. ``address`` (``http://host:port``) names another server than Google's, without
     credentials; empty: what ``STORAGE_EMULATOR_HOST`` says, else Google's."""
+    # The library would ask for the bucket itself now and then, only to label traces; nobody is granted that.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     if not address:
         with translated("connecting to Cloud Storage"):
             return Client(project=project)

@@ -6,7 +6,7 @@ module "shape" {
 
   environment = var.environment
   models      = local._models
-  permissions = yamldecode(replace(file("${path.module}/permissions.yaml"), "/\\bon: /", "where: "))
+  permissions = yamldecode(file("${path.module}/permissions.yaml"))
   project     = var.project
   region      = var.region
   resources   = local.resources

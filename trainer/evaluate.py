@@ -198,7 +198,9 @@ def main(words: Sequence[str] | None = None) -> int:
         spec = read_spec(args.model_spec)
         with tempfile.TemporaryDirectory() as folder:
             report = evaluate(args, spec, Path(folder))
-        storage.write(args.output, report.to_json().encode())
+        if not storage.create(args.output, report.to_json().encode()):
+            print("another job has written the evaluation: the first one counts", flush=True)
+            return 0
         print(f"{report.rows} rows; candidate {report.candidate}; champion {report.champion}", flush=True)
         return 0
     except Unusable as error:

@@ -4,12 +4,13 @@
 """
 
 import fnmatch
+import os
 from dataclasses import dataclass
 from functools import cache
 from glob import glob
 from pathlib import Path
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
 from google.cloud import storage
 
 from trainer.errors import Unusable
@@ -17,6 +18,8 @@ from trainer.errors import Unusable
 
 @cache
 def _client() -> storage.Client:
+    # The library would ask for the bucket itself now and then, only to label traces; nobody is granted that.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     return storage.Client()
 
 
@@ -56,6 +59,11 @@ def create(uri: str, body: bytes) -> bool:
         try:
             _blob(uri).upload_from_string(body, if_generation_match=0)
         except PreconditionFailed:
+            return False
+        except Forbidden:
+            # Who may only create may be told so before the precondition is looked at.
+            if read(uri) is None:
+                raise
             return False
         return True
     path = Path(uri)

@@ -28,29 +28,20 @@ class Grant(BaseModel):
     """Some permissions on one thing; of a bucket, below some folders."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    on: Place
+    where: Place
     under: tuple[Folder, ...] = ()
     may: Annotated[tuple[Permission, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.under and self.on not in BUCKETS:
-            raise ValueError(f"under: expected only on {' or '.join(BUCKETS)}, got it on {self.on}")
+        if self.under and self.where not in BUCKETS:
+            raise ValueError(f"under: expected only on {' or '.join(BUCKETS)}, got it on {self.where}")
         if LIST in self.may and len(self.may) > 1:
             raise ValueError(f"may: expected {LIST} alone, because its condition is on a prefix, got {self.may}")
-        if self.on in BUCKETS and not self.under and self.may != (LIST,):
+        if self.where in BUCKETS and not self.under and self.may != (LIST,):
             raise ValueError(f"under: expected folders, since only {LIST} may be granted on a whole bucket")
         return self
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which only true and false are booleans, as Terraform reads it: "on" is a word."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 Grants = Mapping[str, Mapping[str, Grant]]  # account → name of the grant → grant
 
@@ -59,7 +50,7 @@ _FORM: TypeAdapter[dict[str, dict[str, Grant]]] = TypeAdapter(dict[Name, dict[Na
 
 def load_grants(path: Path = FILE) -> Grants:
     """Read the file. Raises BadConfig naming field and mistake."""
-    raw: Any = yaml.load(path.read_text(), _Loader)  # noqa: S506 - it is a safe loader
+    raw: Any = yaml.safe_load(path.read_text())
     try:
         return _FORM.validate_python(raw)
     except ValidationError as error:
@@ -70,7 +61,7 @@ def load_grants(path: Path = FILE) -> Grants:
 def granted(grants: Grants) -> dict[Use, str]:
     """Every permission that is granted, by account, thing and folder, with the name of its grant."""
     return {
-        Use(account, permission, grant.on, folder): name
+        Use(account, permission, grant.where, folder): name
         for account, own in grants.items()
         for name, grant in own.items()
         for permission in grant.may

@@ -45,7 +45,7 @@ def _lines(own: Mapping[str, Grant]) -> Iterator[str]:
 
 
 def _place(grant: Grant) -> str:
-    kind, _, name = grant.on.partition("/")
+    kind, _, name = grant.where.partition("/")
     place = f"{kind} `{name}`" if name else _PLACES[kind]
     return f"{place}: {', '.join(f'`{folder}/`' for folder in grant.under)}" if grant.under else place
 

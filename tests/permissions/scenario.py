@@ -45,6 +45,7 @@ def play(world: World) -> None:
     cancel(world, "tune", RunState.TUNING)
     cancel(world, "train", RunState.TRAINING)
     work_twice(world, first, "train")
+    work_twice(world, first, "evaluate")
     ask_rarely(world, first, second)
     read_and_operate(world, first)
 

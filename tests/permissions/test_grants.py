@@ -13,9 +13,8 @@ LIST = Use("a", "storage.objects.list", "state", "runs")
 
 
 def test_a_grant_is_every_permission_in_every_folder(tmp_path: Path) -> None:
-    """ "on" is a word, not a truth."""
     path = tmp_path / "permissions.yaml"
-    path.write_text("abc: {read_all: { on: state, under: [runs, inbox], may: [storage.objects.get] }}")
+    path.write_text("abc: {read_all: { where: state, under: [runs, inbox], may: [storage.objects.get] }}")
 
     assert set(granted(load_grants(path))) == {
         Use("abc", "storage.objects.get", "state", "runs"),
@@ -26,13 +25,13 @@ def test_a_grant_is_every_permission_in_every_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grant", "complaint"),
     [
-        ("{ on: moon, may: [storage.objects.get] }", "abc.read_all.on"),
-        ("{ on: state, may: [storage.objects.get] }", "expected folders"),
-        ("{ on: project, under: [runs], may: [storage.objects.get] }", "expected only on state or artifacts"),
-        ("{ on: state, under: [runs], may: [storage.objects.get, storage.objects.list] }", "alone"),
-        ("{ on: state, under: [runs], may: [everything] }", "abc.read_all.may.0"),
-        ("{ on: state, under: [runs], may: [] }", "abc.read_all.may"),
-        ("{ on: state, under: [runs], may: [storage.objects.get], to: all }", "abc.read_all.to"),
+        ("{ where: moon, may: [storage.objects.get] }", "abc.read_all.where"),
+        ("{ where: state, may: [storage.objects.get] }", "expected folders"),
+        ("{ where: project, under: [runs], may: [storage.objects.get] }", "expected only on state or artifacts"),
+        ("{ where: state, under: [runs], may: [storage.objects.get, storage.objects.list] }", "alone"),
+        ("{ where: state, under: [runs], may: [everything] }", "abc.read_all.may.0"),
+        ("{ where: state, under: [runs], may: [] }", "abc.read_all.may"),
+        ("{ where: state, under: [runs], may: [storage.objects.get], to: all }", "abc.read_all.to"),
     ],
 )
 def test_a_wrong_grant_is_refused_by_name(tmp_path: Path, grant: str, complaint: str) -> None:

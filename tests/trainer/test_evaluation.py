@@ -215,3 +215,16 @@ def test_class_that_the_model_does_not_know_has_the_worst_loss() -> None:
 )
 def test_invalid_outputs(task: str, outputs: list[Any], count: int) -> None:
     assert invalid(task, np.array(outputs)) == count
+
+
+def test_the_first_evaluation_counts(
+    tmp_path: Path, binary: jobs.Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second job for the same work cannot change the verdict."""
+    output = tmp_path / "evaluations" / "run-1.json"
+    evaluate(binary, "binary", output)
+    before = output.read_bytes()
+
+    assert evaluate(binary, "binary", output) == 0
+    assert output.read_bytes() == before
+    assert "another job has written the evaluation" in capsys.readouterr().out
