@@ -9,8 +9,8 @@ from local.recording.table import BEGIN, END, PAGE, NoPlace, table, with_table
 
 GRANTS: Grants = {
     "trainer": {
-        "read": Grant(on="artifacts", under=("runs", "fence"), may=("storage.objects.get",)),
-        "tell": Grant(on="topic/ticks", may=("pubsub.topics.publish",)),
+        "read": Grant(where="artifacts", under=("runs", "fence"), may=("storage.objects.get",)),
+        "tell": Grant(where="topic/ticks", may=("pubsub.topics.publish",)),
     }
 }
 

@@ -221,7 +221,7 @@ def test_the_first_evaluation_counts(
     tmp_path: Path, binary: jobs.Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A second job for the same work cannot change the verdict."""
-    output = tmp_path / "evaluations" / "run-1.json"
+    output = tmp_path / "run-1.json"
     evaluate(binary, "binary", output)
     before = output.read_bytes()
 
