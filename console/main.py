@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from console import acting, local, models, modules, reading, smoke
+from console.deploy.command import deploy, destroy
 from console.doctor.command import doctor
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ for command in (
     acting.cancel,
     smoke.smoke,
     doctor,
+    deploy,
+    destroy,
 ):
     app.command()(command)
 app.add_typer(models.app, name="models")

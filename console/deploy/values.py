@@ -104,7 +104,7 @@ def examples_left(values: Values, but: frozenset[str] = frozenset()) -> list[str
 
 
 def _entries(file: Path) -> dict[str, Any]:
-    text = re.sub(r"(?m)^\s*#.*$", "", file.read_text())
+    text = re.sub(r"(?m)(^|\s)#.*$", "", file.read_text())
     found: dict[str, Any] = {}
     for match in _ENTRY.finditer(text):
         raw = re.sub(r",\s*\]", "]", match["value"])

@@ -35,7 +35,7 @@ def doctor(
     Example: retrain doctor --probe
     """
     report = examine(os.environ, probe)
-    show(as_json, report.to_json(), lambda: _render(report))
+    show(as_json, report.to_json(), lambda: render(report))
     raise typer.Exit(report.code)
 
 
@@ -81,7 +81,8 @@ def examine(environ: Mapping[str, str], probe: bool = False, folder: Path = TERR
     )
 
 
-def _render(report: Report) -> None:
+def render(report: Report) -> None:
+    """Print it for people; every command that mends stands on a line of its own."""
     console = Console(markup=False, highlight=False)
     if report.findings:
         table = Table("", "check", "", "what is wrong", box=None, padding=(0, 1, 0, 0))
