@@ -1,8 +1,7 @@
-"""Delivers a push subscription over HTTP, in the shape that Eventarc gives to functions.
+"""Delivers a push subscription over HTTP, in the shape of Pub/Sub's own push.
 
-Body and ``ce-*`` headers are what a deployed function receives, so functions-framework reads them as a binary
-CloudEvent and needs no conversion. The number of parallel requests starts at one, grows with every success and
-halves with every failure, as Google's does.
+The number of parallel requests starts at one, grows with every success and halves with every failure, as Google's
+does.
 """
 
 import base64
@@ -20,7 +19,6 @@ _log = logging.getLogger(__name__)
 
 SUCCESS = {102, 200, 201, 202, 204}
 MAX_PARALLEL = 16
-_EVENT_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 _SLACK = 5.0
 """Seconds a lease outlives the request's own time limit, so that the request decides and not the lease."""
 
@@ -47,23 +45,10 @@ def push_body(config: Any, delivery: Delivery) -> dict[str, Any]:
     return body
 
 
-def push_headers(config: Any, delivery: Delivery) -> dict[str, str]:
-    """The headers of a wrapped push: a CloudEvent in binary mode."""
-    message = delivery.message
-    return {
-        "content-type": "application/json",
-        "ce-specversion": "1.0",
-        "ce-id": message.message_id,
-        "ce-type": _EVENT_TYPE,
-        "ce-source": f"//pubsub.googleapis.com/{config.topic}",
-        "ce-time": message.publish_time.ToJsonString(),
-    }
-
-
 def push_request(config: Any, delivery: Delivery) -> tuple[bytes, dict[str, str]]:
     """Body and headers as ``config`` asks for them: wrapped, or the bare data with what is known in headers."""
     if not config.push_config.HasField("no_wrapper"):
-        return json.dumps(push_body(config, delivery)).encode(), push_headers(config, delivery)
+        return json.dumps(push_body(config, delivery)).encode(), {"content-type": "application/json"}
     message = delivery.message
     headers = {"content-type": "application/octet-stream"}
     if config.push_config.no_wrapper.write_metadata:
