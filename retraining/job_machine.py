@@ -53,8 +53,10 @@ def job_step(kind: str, run: Run, seen: Seen, timeout: timedelta) -> JobStep:
     chosen = _effective(ref, mine, seen.holder)
     if chosen is not None and chosen.name != ref.name:
         return JobStep(what="adopt_job", kind=kind, name=chosen.name)
+    # Which of two trainings is surplus, the fence decides: before it is taken, either may be about to take it.
+    decided = bool(seen.holder) or kind != "train"
     for other in mine:
-        if other.name != ref.name and not other.state.ended:
+        if decided and other.name != ref.name and not other.state.ended:
             return JobStep(what="cancel_job", kind=kind, name=other.name)
     return _named(ref, chosen, seen, timeout)
 
