@@ -1,5 +1,6 @@
 """Endpoints, functions and the jobs' image: is what serves and runs there, and does somebody know of it?"""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -39,7 +40,7 @@ def endpoints(wanted: Wanted, found: Iterable[Endpoint], rollouts: Mapping[str, 
                     f"endpoint {spec.endpoint}: expected requests logged to {table}, "
                     f"got {one.log or 'no log'}: drift and rollouts see nothing"
                 )
-                findings.append(Finding("endpoints", "error", text, wanted.again))
+                findings.append(Finding("endpoints", "error", text, _log(wanted, one, table)))
             record = rollouts.get(spec.endpoint)
             known = ids(record) if record else frozenset()
             for deployed in sorted(set(one.deployed) - known):
@@ -103,6 +104,18 @@ def image(wanted: Wanted, there: bool | None) -> list[Finding]:
 
 def _at(wanted: Wanted) -> str:
     return f"--project={wanted.settings.project} --region={wanted.settings.region}"
+
+
+def _log(wanted: Wanted, endpoint: Endpoint, table: str) -> str:
+    """Terraform sets it back; one machine creates what is missing and leaves what is there."""
+    if wanted.cloud:
+        return wanted.again
+    log = {"enabled": True, "samplingRate": 1.0, "bigqueryDestination": {"outputUri": table}}
+    body = json.dumps({"predictRequestResponseLoggingConfig": log})
+    return (
+        f"curl --fail --silent --request PATCH --header 'Content-Type: application/json' --data '{body}' "
+        f'"$RETRAIN_VERTEX_REST/v1/{endpoint.name}?updateMask=predictRequestResponseLoggingConfig"'
+    )
 
 
 def _undeploy(wanted: Wanted, endpoint: Endpoint, deployed: str) -> str:

@@ -297,19 +297,22 @@ def test_a_feed_that_has_ended_is_found_and_its_mend_shows_the_rows(stack: Stack
     assert json.loads(shown.stdout)["totalRows"] != "0"
 
 
-def test_an_endpoint_that_logs_nothing_is_found(stack: Stack) -> None:
-    """Drift and rollouts would be blind."""
+def test_an_endpoint_that_logs_nothing_is_found_and_its_mend_switches_it_on(stack: Stack) -> None:
+    """Drift and rollouts would be blind. A missing endpoint is found, too."""
     endpoint = Installation(stack.settings).endpoints()[0]
     url = f"{stack.env['RETRAIN_VERTEX_REST']}/v1/{endpoint.name}"
     off = {"predictRequestResponseLoggingConfig": {"enabled": False}}
     mask = {"updateMask": "predictRequestResponseLoggingConfig"}
     requests.patch(url, params=mask, json=off, timeout=10).raise_for_status()
     (one,) = found("endpoints")
+    run(one.mend)
+    mended = found("endpoints")
     requests.delete(url, timeout=10).raise_for_status()
     gone = found("endpoints")
     create_endpoints(stack.settings, SPECS, stack.env["RETRAIN_VERTEX_REST"])
 
     assert "got no log: drift and rollouts see nothing" in one.what
+    assert mended == []
     assert [one.what for one in gone] == ["endpoint tiny: expected it to exist in us-central1"]
     assert found("endpoints") == []
 
