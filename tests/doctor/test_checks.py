@@ -13,7 +13,7 @@ from console.doctor.wanted import TERRAFORM
 from gcp.installed import Bucket, Dataset, Endpoint, Function, LabelAge, Labels, Subscription, Table, Topic
 from retraining.errors import BadConfig
 from retraining.rollouts import Rollout, Serving
-from tests.doctor.test_in_the_cloud import MODELS, PROJECT, REGION, WANTED
+from tests.doctor.sound import MODELS, PROJECT, REGION, WANTED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FUNCTIONS = {
