@@ -14,7 +14,7 @@ from retraining.job_machine import CREATE_DEADLINE, GRACE, MAX_ATTEMPTS, OUTPUT_
 from retraining.modelspec import ModelSpec
 from retraining.records import Run, RunState
 from retraining.rollout_loop import RolloutWorld
-from retraining.rollout_machine import MAX_DEPLOYS
+from retraining.rollout_machine import MAX_DEPLOYS, aftermath
 from retraining.rollouts import Phase, Rollout
 from retraining.run_machine import (
     APPROVAL_DEADLINE,
@@ -91,7 +91,7 @@ def rollout_limit(phase: Phase, spec: ModelSpec) -> timedelta | None:
     """How long a rollout may stay in ``phase``; None without limit: a person holds it."""
     deploying = spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS)
     return {
-        Phase.IDLE: timedelta(),
+        Phase.IDLE: aftermath(spec),
         Phase.REGISTERING: deploying,
         Phase.DEPLOYING: deploying,
         Phase.STEP: spec.rollout.step_deadline,

@@ -32,6 +32,7 @@ from retraining.rollout_machine import (
     Traffic,
     Undeploy,
     Upload,
+    aftermath,
     desired_split,
     give_up,
     next_step,
@@ -183,7 +184,7 @@ def perform(
     """Perform one step; False when there is nothing more to do now."""
     match step:
         case Rest():
-            return _forget(world, record)
+            return _forget(world, spec, record, view)
         case Go(phase, reason, changes, by):
             _go(world, record, version, view, phase, reason, changes, by)
         case Note(changes, last):
@@ -204,9 +205,10 @@ def perform(
     return True
 
 
-def _forget(world: RolloutWorld, record: Rollout) -> bool:
-    """Remove the markers of rollouts that ended, so that the next tick does not come here for nothing."""
-    if record.phase is Phase.IDLE and record.ask is None:
+def _forget(world: RolloutWorld, spec: ModelSpec, record: Rollout, view: RolloutView) -> bool:
+    """Remove the markers of rollouts that ended a while ago, so that the next tick does not come for nothing."""
+    settled = record.entered is None or view.now > record.entered + aftermath(spec)
+    if record.phase is Phase.IDLE and record.ask is None and settled:
         for path in world.store.list(f"rolling/{record.endpoint}/"):
             number = path.rsplit("/", 1)[-1].removesuffix(".json")
             if number.isdecimal() and int(number) <= record.sequence:

@@ -7,13 +7,14 @@ undone.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from retraining.modelspec import ModelSpec
 from retraining.rollouts import Look, Phase, Rollout, Serving, Verdict
 from retraining.views import EndpointView, OperationView
 
+STALL = timedelta(minutes=15)  # the longest a tick can live, and then some
 MAX_DEPLOYS = 2
 SETTLED = frozenset({Verdict.BETTER, Verdict.NOT_WORSE})
 
@@ -101,6 +102,12 @@ def next_step(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
     if watched and (foreign := _foreign(record, view)):
         return _hold(record, foreign)
     return _STEPS[record.phase](record, spec, view)
+
+
+def aftermath(spec: ModelSpec) -> timedelta:
+    """How long an endpoint is looked after when its rollout has ended: a tick that stalled may still deploy what
+    was given up, and is heard of only when that deploy has ended."""
+    return spec.rollout.deploy_timeout + STALL
 
 
 def desired_split(record: Rollout, spec: ModelSpec) -> dict[str, int]:

@@ -44,7 +44,7 @@ def jobs(name: str) -> dict[str, Any]:
 def test_there_are_workflows_and_builds() -> None:
     """Or the tests below prove nothing."""
     assert {file.name for file in WORKFLOWS} == {"check.yml", "deliver.yml", "environment.yml"}
-    assert {file.name for file in BUILDS} == {"check.yaml", "deliver.yaml"}
+    assert {file.name for file in BUILDS} == {"check.yaml", "deliver.yaml", "image.yaml"}
 
 
 def test_workflows_and_builds_follow_their_schemas() -> None:

@@ -151,7 +151,7 @@ class _Path:
 def search(model: Model, limit: int, seed: int = 1) -> Result:
     """Look into states until all are seen, ``limit`` is reached, or a promise is broken.
 
-    Half of the time the newest state is taken, which soon leads to ends, and else any, which leads everywhere.
+    Mostly the newest state is taken, which soon leads to ends, and else any, which leads everywhere.
     """
     chance = random.Random(seed)
     start = _Path(model.start())
@@ -170,7 +170,7 @@ def search(model: Model, limit: int, seed: int = 1) -> Result:
 
 
 def _take(open_: "list[_Path]", chance: random.Random) -> "_Path":
-    if chance.random() < 0.5:
+    if chance.random() < 0.9:
         return open_.pop()
     at = chance.randrange(len(open_))
     open_[at], open_[-1] = open_[-1], open_[at]
