@@ -1,6 +1,9 @@
 """What a tick that stalled does after everything has ended: nothing of it stays."""
 
-from retraining.records import RunState
+from datetime import timedelta
+
+from retraining import rollout_loop
+from retraining.rollouts import Phase
 from retraining.views import DeployPlan
 from tests.engine.cloud import Cloud
 from tests.unit.build import FLIGHTS
@@ -13,16 +16,19 @@ def test_a_deploy_after_the_end_of_its_rollout_is_swept() -> None:
     first = cloud.promoted()
     cloud.deploy_error = "no capacity"
     cloud.trigger(key="second")
-    while len(cloud.all_runs) < 2 or cloud.all_runs[-1].state is not RunState.ROLLED_BACK:
+    while cloud.rollout.sequence < 2 or cloud.rollout.phase is not Phase.IDLE:
         cloud.tick()
     champion = cloud.rollout.champion
     assert champion is not None
     late = DeployPlan(
         "flights", cloud.rollout.retired[-1], champion.version, "late", FLIGHTS.machines.serving, "",
     )  # fmt: skip
-    cloud.operations.end(cloud.endpoints.deploy(late))
+    cloud.now += timedelta(minutes=9)
+    deploying = cloud.endpoints.deploy(late)
+    cloud.now += timedelta(minutes=50)
+    cloud.operations.end(deploying)
 
-    cloud.settle()
+    rollout_loop.tick(cloud.rollouts)
 
     endpoint = cloud.endpoints.view("flights")
     assert endpoint is not None
