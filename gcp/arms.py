@@ -44,7 +44,10 @@ _ANSWERS: dict[Task, Answer] = {
 
 
 def query(spec: ModelSpec, log: Sql, table: Sql, since: datetime, until: datetime) -> Query:
-    """The statement over requests logged in [since, until)."""
+    """The statement over requests logged in [since, until).
+
+    A label counts only where it was due: labels that come early are no fair sample of all.
+    """
     source = spec.source
     answer = _ANSWERS[spec.training.task]
     sql = statement(
@@ -64,6 +67,7 @@ def query(spec: ModelSpec, log: Sql, table: Sql, since: datetime, until: datetim
     values: dict[str, Value] = {
         "since": since,
         "until": until,
+        "due_before": until - source.label_delay,
         "labels_from": since - around,
         "labels_to": until + around,
     }
@@ -77,6 +81,8 @@ def read(rows: Iterable[Mapping[str, Any]]) -> dict[str, ArmCounts]:
     return {
         row["deployed_model_id"]: ArmCounts(
             rows=row["row_count"],
+            requests=row["requests"],
+            due=row["due"],
             invalid=row["invalid"],
             mean_score=row["mean_score"],
             labelled=row["labelled"],

@@ -250,6 +250,18 @@ class Gate(Part):
     approval: bool = False  # a person must say yes
 
 
+class Limits(Part):
+    """What no model may do to live requests, whatever the champion does; None is no limit."""
+
+    max_error_share: Annotated[float, Field(gt=0, lt=1)] | None = None  # of all answers
+    max_latency_p99_ms: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit."""
+        return self.max_error_share is not None or self.max_latency_p99_ms is not None
+
+
 class Rollout(Part):
     """How traffic moves from champion to challenger."""
 
@@ -262,6 +274,8 @@ class Rollout(Part):
     tolerance: Annotated[float, Field(gt=0)]  # loss per row the challenger may add before it counts as harm
     deploy_timeout: Duration = timedelta(hours=1)
     look_every: Duration = timedelta(minutes=15)  # each look at the arms reads the request log, which costs
+    # Left out where there are none: a file that sets no limit keeps the digest that it had before there were any.
+    limits: Annotated[Limits, Field(exclude_if=lambda limits: not limits.any)] = Limits()
 
     @model_validator(mode="after")
     def _rising(self) -> Self:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from retraining.modelspec import ModelSpec
+from retraining.operations import Health
 from retraining.views import (
     ArmCounts,
     DataCounts,
@@ -108,6 +109,15 @@ class Endpoints(Protocol):
 
     def undeploy(self, endpoint: str, deployed_id: str) -> None:
         """Take away a deployed model that has no traffic (else Refused); nothing happens if it is gone."""
+
+
+class Metrics(Protocol):
+    """How deployed models serve."""
+
+    def health(self, endpoint: str, since: datetime, until: datetime) -> dict[str, Health]:
+        """What each deployed model of the endpoint (its resource name) answered in [since, until), as far as it can
+        be known by now; one that answered nothing is missing. Two short calls, never repeated.
+        Raises Refused as well."""
 
 
 class Operations(Protocol):

@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from retraining import names
+from retraining import names, operations_verdict
 from retraining.audit import record_event
-from retraining.errors import BadRecord, Conflict, Exists, Permanent, Refused
+from retraining.errors import BadRecord, Conflict, Exists, Permanent, Refused, RetrainingError
 from retraining.guard import Guard
 from retraining.intake import Effect, direct
 from retraining.integrity import verify
 from retraining.modelspec import ModelSpec
+from retraining.operations import Health
 from retraining.plans import Planner
-from retraining.ports import Artifacts, Clock, Endpoints, Operations, Registry, Store, Warehouse
+from retraining.ports import Artifacts, Clock, Endpoints, Metrics, Operations, Registry, Store, Warehouse
 from retraining.records import RunState
 from retraining.rollout_machine import (
     Deploy,
@@ -60,6 +61,7 @@ class RolloutWorld:
     artifacts: Artifacts
     now: Clock
     effect: Effect = direct
+    metrics: Metrics | None = None  # None: nobody counts errors, and the request log decides alone
 
 
 def tick(world: RolloutWorld, report: Callable[[str], None] = lambda text: None) -> None:
@@ -72,7 +74,15 @@ def tick(world: RolloutWorld, report: Callable[[str], None] = lambda text: None)
     guard = Guard(report)
     for endpoint in sorted(busy & set(by_endpoint)):
         guard(endpoint, partial(reconcile, world, by_endpoint[endpoint]))
+        guard(endpoint, partial(_page, world, by_endpoint[endpoint], report))
     guard.finish()
+
+
+def _page(world: RolloutWorld, spec: ModelSpec, report: Callable[[str], None]) -> None:
+    """Say what somebody must know now, for as long as it is so."""
+    record, _ = read_rollout(world.store, spec.endpoint, spec.name)
+    if record.phase in (Phase.STEP, Phase.FULL) and record.look and record.look.page:
+        report(f"{spec.endpoint}: {record.look.page}")
 
 
 def reconcile(world: RolloutWorld, spec: ModelSpec) -> None:
@@ -170,9 +180,22 @@ def _with_look(world: RolloutWorld, spec: ModelSpec, record: Rollout, view: Roll
     last = record.look
     if last is not None and record.entered <= last.at and view.now < last.at + spec.rollout.look_every:
         return replace(view, look=last)
+    share = wanted.get(record.challenger.deployed_id, 0)
+    ours, theirs = record.challenger.deployed_id, record.champion.deployed_id if record.champion else ""
+    health = _health(world, record, view)
+    serving = operations_verdict.judge(spec, share, health.get(ours), health.get(theirs))
     arms = world.warehouse.arms(spec, record.entered, view.now)
-    champion = arms.get(record.champion.deployed_id) if record.champion else None
-    return replace(view, look=look(spec, arms.get(record.challenger.deployed_id), champion, view.now))
+    return replace(view, look=look(spec, arms.get(ours), arms.get(theirs), view.now, share, serving))
+
+
+def _health(world: RolloutWorld, record: Rollout, view: RolloutView) -> dict[str, Health]:
+    """How the endpoint's models serve since the step began. That nobody can say is no verdict: the log decides."""
+    if world.metrics is None or record.entered is None:
+        return {}
+    try:
+        return world.metrics.health(view.endpoint.name, record.entered, view.now)
+    except RetrainingError:
+        return {}
 
 
 # What a rollout does ---------------------------------------------------------------------

@@ -44,6 +44,8 @@ class Look(Record):
     difference: float | None = None  # challenger's mean loss minus the champion's
     low: float | None = None  # anytime-valid bounds of the difference
     high: float | None = None
+    hold: bool = False  # the numbers cannot be trusted: nothing may move forward on them
+    page: str = ""  # what somebody should know now: the champion itself breaks a limit
 
 
 class Serving(Record):

@@ -32,6 +32,7 @@ class Settings:
     manual_topic: str = "retrain-requests"  # what people publish
     own_principals: str = ""  # comma-separated accounts whose writes never trigger a run
     vertex_api: str = ""  # host:port of Vertex AI over gRPC without TLS; empty: Google's
+    monitoring_api: str = ""  # http://host:port of Cloud Monitoring without credentials; empty: Google's
     clock: str = ""  # see gcp/clock.py; empty: the system's clock
 
     @classmethod

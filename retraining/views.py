@@ -178,7 +178,9 @@ class ArmCounts(Record):
     rows: int  # instances answered
     invalid: int  # answers that are NaN, infinite or out of range
     mean_score: float | None = None
-    labelled: int = 0  # rows whose label has arrived
+    labelled: int = 0  # sound answers whose label was due and has come
     loss_sum: float = 0.0  # over labelled rows; log-loss, or squared error for regression
     loss_sq_sum: float = 0.0
     last_at: datetime | None = None  # logging time of the newest row
+    requests: int = 0  # requests in the log, each with one instance or more, repeated ones too; 0: not counted
+    due: int = 0  # sound answers whose label was due, whether or not it has come; 0: not counted

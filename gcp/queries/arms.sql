@@ -1,5 +1,6 @@
--- What each deployed model answered, and how far off it was where the label has arrived. The log holds one element
--- per instance in both arrays; an instance that was sent again counts once per deployed model.
+-- What each deployed model answered, and how far off it was where the label was due and has come. The log holds one
+-- element per instance in both arrays; an instance that was sent again counts once per deployed model. Requests are
+-- counted as they came, because the traffic split draws each of them, and again when it is sent again.
 WITH logged AS (
   SELECT
     deployed_model_id,
@@ -45,13 +46,27 @@ labels AS (
     AND {label} IS NOT NULL
   GROUP BY row_key
 ),
+answered AS (
+  SELECT
+    deployed_model_id,
+    COUNT(DISTINCT request_id) AS requests
+  FROM logged
+  GROUP BY deployed_model_id
+),
 judged AS (
   SELECT
     once.deployed_model_id,
     once.logging_time,
     once.score,
     COALESCE({valid}, FALSE) AS valid,
-    IF(labels.row_key IS NOT NULL AND COALESCE({valid}, FALSE), {loss}, NULL) AS loss
+    once.logging_time < @due_before AND COALESCE({valid}, FALSE) AS due,
+    IF(
+      labels.row_key IS NOT NULL
+      AND once.logging_time < @due_before
+      AND COALESCE({valid}, FALSE),
+      {loss},
+      NULL
+    ) AS loss
   FROM once
   LEFT JOIN labels ON labels.row_key = once.row_key
 )
@@ -63,6 +78,9 @@ SELECT
   COUNTIF(loss IS NOT NULL) AS labelled,
   COALESCE(SUM(loss), 0) AS loss_sum,
   COALESCE(SUM(loss * loss), 0) AS loss_sq_sum,
-  MAX(logging_time) AS last_at
+  MAX(logging_time) AS last_at,
+  COUNTIF(due) AS due,
+  ANY_VALUE(answered.requests) AS requests
 FROM judged
+JOIN answered USING (deployed_model_id)
 GROUP BY deployed_model_id

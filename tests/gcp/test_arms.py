@@ -29,11 +29,17 @@ def logged(model: str, answers: dict[str, Any], at: Any = NOW - HOUR, **changes:
 
 
 def setup(tables: Tables, log: list[Row], labels: dict[str, Any], task: str = "binary", **types: str) -> ModelSpec:
-    """A model whose endpoint logged ``log`` and whose table holds ``labels``, flight id → label."""
+    """A model whose endpoint logged ``log`` and whose table holds ``labels``, flight id → label; they are due after
+    half an hour."""
     rows = [{"flight_id": key, "departure": NOW - 2 * HOUR, "ontime": label} for key, label in labels.items()]
     endpoint = f"web-{next(LOGS)}"
     tables.log(f"{endpoint.replace('-', '_')}_requests", log)
-    return spec(tables.source(rows, **types), task, endpoint=endpoint)
+    return soon(spec(tables.source(rows, **types), task, endpoint=endpoint))
+
+
+def soon(model: ModelSpec) -> ModelSpec:
+    """The model with labels that are due after half an hour."""
+    return model.model_copy(update={"source": model.source.model_copy(update={"label_delay": HOUR / 2})})
 
 
 def test_rows_are_counted_by_deployed_model(warehouse: BigQueryWarehouse, tables: Tables) -> None:
@@ -158,7 +164,7 @@ def test_keys_may_be_numbers(warehouse: BigQueryWarehouse, tables: Tables) -> No
     rows = [{"flight_id": 7, "departure": NOW - 2 * HOUR, "ontime": 1}]
     tables.log("numbers_requests", [logged(CHAMPION, {}, **request)])
 
-    model = spec(tables.source(rows, flight_id="INT64"), endpoint="numbers")
+    model = soon(spec(tables.source(rows, flight_id="INT64"), endpoint="numbers"))
 
     assert warehouse.arms(model, NOW - DAY, NOW)[CHAMPION].labelled == 1
 
@@ -197,3 +203,30 @@ def test_the_loss_of_classes_is_that_of_the_true_one(warehouse: BigQueryWarehous
     assert (arm.rows, arm.invalid, arm.labelled) == (4, 1, 3)
     assert arm.mean_score == pytest.approx((0.7 + 0.6 + 0.5) / 3)
     assert arm.loss_sum == pytest.approx(-math.log(0.7) - math.log(0.1) - math.log(1e-7))
+
+
+def test_a_label_counts_only_when_it_was_due(warehouse: BigQueryWarehouse, tables: Tables) -> None:
+    """One that came early is no fair sample: rows are judged when their label has had its time."""
+    log = [
+        logged(CHAMPION, {"a": {"score": 0.5}, "b": {"score": 0.5}}, at=NOW - HOUR),
+        logged(CHAMPION, {"c": {"score": 0.5}}, at=NOW - HOUR / 4),
+        logged(CHAMPION, {"d": "not JSON"}),
+    ]
+
+    arm = warehouse.arms(setup(tables, log, {"a": 1, "c": 1, "d": 1}), NOW - DAY, NOW)[CHAMPION]
+
+    assert (arm.rows, arm.due, arm.labelled) == (4, 2, 1)
+    assert arm.loss_sum == pytest.approx(math.log(2))
+
+
+def test_requests_are_counted_as_they_came(warehouse: BigQueryWarehouse, tables: Tables) -> None:
+    """Instances do not count, and what was sent again does: the split draws requests."""
+    log = [
+        logged(CHAMPION, {"a": {"score": 0.5}, "b": {"score": 0.5}}),
+        logged(CHAMPION, {"a": {"score": 0.5}}),
+        logged(CHALLENGER, {"a": {"score": 0.5}}),
+    ]
+
+    arms = warehouse.arms(setup(tables, log, {}), NOW - DAY, NOW)
+
+    assert {name: (arm.requests, arm.rows) for name, arm in arms.items()} == {CHAMPION: (2, 2), CHALLENGER: (1, 1)}
