@@ -35,6 +35,9 @@ def _observe(world: RunWorld, spec: ModelSpec, run: Run, own_intent: bool) -> Ru
         case RunState.ELIGIBLE | RunState.ROLLING_OUT:
             challenger = rollout.challenger.run_id if rollout.challenger else ""
             return _with_rollout(world, spec, run, view, challenger)
+        case end if end.ended:
+            found = [job for kind in {ref.kind for ref in run.jobs} for job in world.jobs.find(run.run_id, kind)]
+            return replace(view, jobs=tuple(found))
         case _:
             return view
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from retraining.limits import STALL
 from retraining.modelspec import ModelSpec
 from retraining.rollouts import Look, Phase, Rollout, Serving, Verdict
 from retraining.views import EndpointView, OperationView
 
-STALL = timedelta(minutes=15)  # the longest a tick can live, and then some
 MAX_DEPLOYS = 2
 SETTLED = frozenset({Verdict.BETTER, Verdict.NOT_WORSE})
 

@@ -12,6 +12,7 @@ from typing import Any
 from retraining import checks, gate
 from retraining.budget import EVALUATION_TIMEOUT
 from retraining.job_machine import JobStep, Seen, job_step
+from retraining.limits import STALL
 from retraining.modelspec import ModelSpec
 from retraining.policy import Situation, decide
 from retraining.records import Decision, ModelState, Money, Run, RunState
@@ -152,7 +153,8 @@ def _launching(run: Run, spec: ModelSpec, view: RunView) -> Step:
 
 
 def _tuning(run: Run, spec: ModelSpec, view: RunView) -> Step:
-    assert spec.tuning is not None
+    if spec.tuning is None:  # the model file changed under way
+        return Move(RunState.FAILED, "the model file no longer says how to tune")
     step = job_step("tune", run, _seen(view), spec.tuning.timeout)
     if not step.done:
         return _while_job(step)
@@ -258,11 +260,20 @@ def _cancel(run: Run, view: RunView) -> Step:
 
 
 def _close(run: Run, view: RunView) -> Step:
-    """After the end: bring the money and the model's state up to date, then forget the run is active."""
+    """After the end: bring the money and the model's state up to date, then forget the run is active.
+
+    A tick that stalled may still create a job that the run no longer wants; so a run that had any stays active for
+    as long as a tick can live.
+    """
     if run.run_id in view.money.reserved and run.run_id not in view.money.spent:
         return Do("settle")
     if run.run_id in (view.state.active_run, view.state.waiting_run):
         return Do("release")
+    for job in view.jobs:
+        if not job.state.ended:
+            return Do("cancel_job", JobStep(what="cancel_job", name=job.name))
+    if run.jobs and view.now <= run.entered + STALL:
+        return Wait("a tick that stalled may still act")
     return Do("close")
 
 

@@ -26,6 +26,7 @@ from retraining.views import ArmCounts, JobState, JobView, Trial
 from tests.unit.build import DAY, HOUR, NOW, SPECS, counts, trigger
 
 TICK = timedelta(hours=2)
+MONTH_LATER = NOW + 30 * DAY + 14 * HOUR
 SETTINGS = Settings("my-project", "us-central1", "state", "artifacts", "retraining", trainer_image="trainer")
 
 
@@ -195,6 +196,7 @@ class Cloud:
         """Let a first model be trained and promoted, then let a month pass."""
         self.trigger()
         self.settle()
-        self.now += 30 * DAY
+        assert self.now < MONTH_LATER
+        self.now = MONTH_LATER  # however many ticks the first model took
         self.new_rows()
         return self.all_runs[-1]

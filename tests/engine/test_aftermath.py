@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
-from retraining import rollout_loop
+from retraining import rollout_loop, run_loop
+from retraining.records import RunState
 from retraining.rollouts import Phase
-from retraining.views import DeployPlan
+from retraining.state import read_run, write_run
+from retraining.triggers import Kind
+from retraining.views import DeployPlan, JobState
 from tests.engine.cloud import Cloud
 from tests.unit.build import FLIGHTS
 
@@ -34,3 +37,30 @@ def test_a_deploy_after_the_end_of_its_rollout_is_swept() -> None:
     assert endpoint is not None
     assert champion.run_id == first.run_id
     assert set(endpoint.deployed) == {champion.deployed_id}
+
+
+def test_a_job_created_after_the_end_of_its_run_is_cancelled() -> None:
+    """A tick read that a job is to be created, stalled while a person cancelled the run, and then created it."""
+    cloud = Cloud()
+    cloud.trigger(kind=Kind.MANUAL)
+    while not cloud.jobs.all():
+        cloud.tick()
+    (job,) = cloud.jobs.all()
+    plan = cloud.jobs.plan(job.name)
+    (run,) = cloud.all_runs
+    desk = read_run(cloud.store, run.run_id)
+    assert desk is not None
+    write_run(cloud.runs, "cancel", desk[0].but(cancelled_by="ann"), desk[1])
+    run_loop.tick(cloud.runs)
+    cloud.now += timedelta(minutes=9)
+    late = cloud.jobs.launch(plan)
+
+    run_loop.tick(cloud.runs)
+    told = cloud.jobs.view(late.name)
+    cloud.now += timedelta(minutes=9)
+    run_loop.tick(cloud.runs)
+
+    assert cloud.all_runs[-1].state is RunState.CANCELLED
+    assert told is not None
+    assert told.state is JobState.CANCELLED
+    assert cloud.store.list("active/") == []

@@ -184,7 +184,8 @@ class Ticks(Engines):
 
 
 def test_a_newer_record_fails_no_tick_and_no_alarm(capsys: pytest.CaptureFixture[str]) -> None:
-    """Pub/Sub need not deliver the tick again: each message would fail as long as two releases are at work."""
+    """Pub/Sub need not deliver the tick again: each message would fail as long as two releases are at work. How the
+    open work stands is told all the same."""
     cloud = Cloud()
     cloud.trigger()
     cloud.tick()
@@ -193,7 +194,7 @@ def test_a_newer_record_fails_no_tick_and_no_alarm(capsys: pytest.CaptureFixture
     lines = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
 
     assert any(line.startswith("flights-20260504-140000") and "NewerRecord: money" in line for line in lines)
-    assert any(line.startswith("health of runs: NewerRecord: money") for line in lines)
+    assert "runs" in lines
 
 
 def test_a_defect_hides_no_alarm(capsys: pytest.CaptureFixture[str]) -> None:
