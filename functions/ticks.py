@@ -157,6 +157,7 @@ class Engines:
     @cached_property
     def _rollouts(self) -> "RolloutWorld":
         from gcp.endpoints import VertexEndpoints
+        from gcp.metrics import CloudMetrics
         from gcp.operations import VertexOperations
         from gcp.registry import VertexRegistry
         from retraining.rollout_loop import RolloutWorld
@@ -171,4 +172,5 @@ class Engines:
             warehouse=self._warehouse,
             artifacts=self._artifacts,
             now=self._intake.now,
+            metrics=CloudMetrics(self._settings),
         )

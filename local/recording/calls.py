@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
-Service = Literal["storage", "bigquery", "vertex", "pubsub"]
+Service = Literal["storage", "bigquery", "vertex", "pubsub", "monitoring"]
 
 
 @dataclass(frozen=True)

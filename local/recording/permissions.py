@@ -3,12 +3,18 @@
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
-from local.recording import bigquery, rpcs, storage
+from local.recording import bigquery, monitoring, rpcs, storage
 from local.recording.calls import Call
 from local.recording.needs import Need, UnknownCall
 from retraining.settings import Settings
 
-_NEEDS = {"storage": storage.needs, "bigquery": bigquery.needs, "vertex": rpcs.needs, "pubsub": rpcs.needs}
+_NEEDS = {
+    "storage": storage.needs,
+    "bigquery": bigquery.needs,
+    "vertex": rpcs.needs,
+    "pubsub": rpcs.needs,
+    "monitoring": monitoring.needs,
+}
 
 
 @dataclass(frozen=True, order=True)

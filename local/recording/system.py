@@ -104,8 +104,10 @@ class RecordedSystem:
         pubsub = stack.enter_context(GrpcProxy(env["PUBSUB_EMULATOR_HOST"], account, "pubsub", log))
         storage = stack.enter_context(HttpProxy(env["STORAGE_EMULATOR_HOST"], account, "storage", log))
         bigquery = stack.enter_context(HttpProxy(env["BIGQUERY_EMULATOR_HOST"], account, "bigquery", log))
+        monitoring = stack.enter_context(HttpProxy(env["RETRAIN_MONITORING_API"], account, "monitoring", log))
         return {
             "RETRAIN_VERTEX_API": vertex.address,
+            "RETRAIN_MONITORING_API": monitoring.url,
             "PUBSUB_EMULATOR_HOST": pubsub.address,
             "STORAGE_EMULATOR_HOST": storage.url,
             "BIGQUERY_EMULATOR_HOST": bigquery.url,

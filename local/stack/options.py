@@ -54,8 +54,9 @@ def parse_clock(text: str) -> tuple[datetime, float]:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC), factor
 
 
-def settings(options: Options, layout: Layout, vertex_api: str) -> Settings:
-    """The settings of an installation on this machine; ``vertex_api`` is the local Vertex AI's host:port."""
+def settings(options: Options, layout: Layout, vertex_api: str, monitoring_api: str = "") -> Settings:
+    """The settings of an installation on this machine; ``vertex_api`` is the local Vertex AI's host:port, and
+    ``monitoring_api`` the address at which it tells how it answered."""
     values = {
         "project": PROJECT,
         "region": "us-central1",
@@ -65,6 +66,7 @@ def settings(options: Options, layout: Layout, vertex_api: str) -> Settings:
         "models": options.models,
         "trainer_image": IMAGE,
         "vertex_api": vertex_api,
+        "monitoring_api": monitoring_api,
         # A clock that was set once stays: the records of this state carry its times.
         "clock": f"file:{layout.clock}" if options.clock or layout.clock.exists() else "",
         **options.settings,

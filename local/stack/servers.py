@@ -26,7 +26,7 @@ PORTS = (
 def environment(options: Options, layout: Layout, ports: Mapping[str, int]) -> dict[str, str]:
     """Variables that lead Google's clients and this system's code to the stack's servers."""
     at = {name: f"{HOST}:{port}" for name, port in ports.items()}
-    own = settings(options, layout, at["vertex"])
+    own = settings(options, layout, at["vertex"], f"http://{at['vertex-rest']}")
     return {
         "GOOGLE_CLOUD_PROJECT": own.project,
         "STORAGE_EMULATOR_HOST": f"http://{at['storage']}",

@@ -30,4 +30,5 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             artifact_bucket="artifacts",
             dataset="retraining",
             vertex_api=running.grpc,
+            monitoring_api=running.rest,
         )

@@ -22,6 +22,7 @@ from local.servers.vertex.models import Models
 from local.servers.vertex.request_log import RequestLog
 from local.servers.vertex.rules import missing_field
 from local.servers.vertex.servers import ModelServers
+from local.servers.vertex.serving_metrics import ServingMetrics
 
 _LIMIT_BYTES = 1_572_864
 _CODES = {
@@ -40,12 +41,19 @@ class Prediction:
     """The calls that predict."""
 
     def __init__(
-        self, endpoints: Endpoints, models: Models, servers: ModelServers, log: RequestLog, random_seed: int | None
+        self,
+        endpoints: Endpoints,
+        models: Models,
+        servers: ModelServers,
+        log: RequestLog,
+        metrics: ServingMetrics,
+        random_seed: int | None,
     ) -> None:
         self._endpoints = endpoints
         self._models = models
         self._servers = servers
         self._log = log
+        self._metrics = metrics
         self._random = random.Random(random_seed)
         self._lock = threading.Lock()
 
@@ -63,7 +71,8 @@ class Prediction:
         body: dict[str, Any] = {"instances": instances}
         if request.HasField("parameters"):
             body["parameters"] = to_python(request.parameters)
-        answer = self._ask(endpoint, deployed, json.dumps(body).encode())
+        with self._metrics.answer(endpoint.name, deployed.id):
+            answer = self._ask(endpoint, deployed, json.dumps(body).encode())
         response = new(
             "PredictResponse",
             deployed_model_id=deployed.id,
@@ -82,10 +91,11 @@ class Prediction:
         endpoint = self._endpoints.get(request.endpoint)
         deployed = self._choose(endpoint)
         content_type = request.http_body.content_type or "application/json"
-        server = self._servers.get(endpoint.name, deployed.id)
-        code, data, answer_type = server.post(request.http_body.data, content_type)
-        if code >= 300:
-            _refuse(code, data, deployed.id)
+        with self._metrics.answer(endpoint.name, deployed.id):
+            server = self._servers.get(endpoint.name, deployed.id)
+            code, data, answer_type = server.post(request.http_body.data, content_type)
+            if code >= 300:
+                _refuse(code, data, deployed.id)
         self._log.add_raw(endpoint, deployed.id, request.http_body.data, data)
         return httpbody_pb2.HttpBody(content_type=answer_type, data=data)
 

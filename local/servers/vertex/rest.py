@@ -21,6 +21,7 @@ from starlette.routing import Route
 from local.servers.rpc import RpcError, invalid
 from local.servers.vertex.calls import Calls
 from local.servers.vertex.routes import Target, target, vertex_api
+from local.servers.vertex.serving_metrics import ServingMetrics
 
 _VERBS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 # Parameters that shape the answer and are no field of any request.
@@ -28,8 +29,9 @@ _SYSTEM = frozenset({"alt", "key", "prettyPrint", "quotaUser", "fields", "callba
 _JSON = "application/json; charset=UTF-8"
 
 
-def rest_app(calls: Calls, threads: int = 64) -> Starlette:
-    """An application that answers Vertex AI's REST calls, ``/healthz`` and ``/admin/faults``."""
+def rest_app(calls: Calls, metrics: ServingMetrics, threads: int = 64) -> Starlette:
+    """An application that answers Vertex AI's REST calls, one of Cloud Monitoring's about them, ``/healthz`` and
+    ``/admin/faults``."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="rest-call")
 
     async def handle(request: Request) -> Response:
@@ -51,8 +53,16 @@ def rest_app(calls: Calls, threads: int = 64) -> Starlette:
     async def record(_: Request) -> Response:
         return JSONResponse({"calls": calls.record.entries()})
 
+    async def series(request: Request) -> Response:
+        query = {key: request.query_params.getlist(key) for key in request.query_params}
+        try:
+            return JSONResponse(metrics.time_series(request.path_params["project"], query))
+        except RpcError as error:
+            return _refusal(error)
+
     return Starlette(
         routes=[
+            Route("/v3/projects/{project}/timeSeries", series),
             Route("/healthz", health),
             Route("/admin/faults", faults, methods=["GET", "POST"]),
             Route("/admin/calls", record),

@@ -27,6 +27,7 @@ from local.servers.vertex.processes import Slots
 from local.servers.vertex.request_log import RequestLog, Sink
 from local.servers.vertex.rest import rest_app
 from local.servers.vertex.servers import ModelServers
+from local.servers.vertex.serving_metrics import ServingMetrics
 from local.servers.vertex.store import Store
 from local.servers.vertex.trials import TuningJobs
 from local.servers.vertex.workers import Workers
@@ -64,8 +65,9 @@ class VertexServer:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            calls = self._build(stack)
-            rest = stack.enter_context(RestServer(rest_app(calls), self._config.rest_port))
+            metrics = ServingMetrics(clock(os.environ.get("RETRAIN_CLOCK", "")))
+            calls = self._build(stack, metrics)
+            rest = stack.enter_context(RestServer(rest_app(calls, metrics), self._config.rest_port))
             grpc_server = stack.enter_context(GrpcServer(VertexRpcHandler(calls), self._config.grpc_port))
             self.rest, self.grpc = rest.url, grpc_server.address
             self._stack = stack.pop_all()
@@ -74,7 +76,7 @@ class VertexServer:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _build(self, stack: ExitStack) -> Calls:
+    def _build(self, stack: ExitStack, metrics: ServingMetrics) -> Calls:
         """Every part, each closed in reverse order when ``stack`` closes."""
         config, now = self._config, clock(os.environ.get("RETRAIN_CLOCK", ""))
         logs, binaries = config.state / "logs", config.state / "bin"
@@ -119,7 +121,7 @@ class VertexServer:
             models,
             endpoints,
             deployments,
-            Prediction(endpoints, models, servers, log, config.random_seed),
+            Prediction(endpoints, models, servers, log, metrics, config.random_seed),
             Datasets(store, operations, now),
         ):
             handlers.update(part.handlers())
