@@ -9,6 +9,7 @@ import typer
 from console import acting, local, models, modules, reading, smoke
 from console.deploy.command import deploy, destroy
 from console.doctor.command import doctor
+from console.quarantine import quarantine
 
 app = typer.Typer(
     name="retrain",
@@ -28,6 +29,7 @@ for command in (
     acting.rollback,
     acting.approve,
     acting.cancel,
+    quarantine,
     smoke.smoke,
     doctor,
     deploy,

@@ -60,6 +60,17 @@ class Envelope:
             return self.data[:_PREVIEW]
         return b"" if self.data is None else shown(self.data)[:_PREVIEW].encode(errors="replace")
 
+    def whole(self) -> bytes | None:
+        """The body when it is text of at most a kilobyte, as it could be published again; else None."""
+        if isinstance(self.data, bytes):
+            return None  # of a request in which no message was found
+        try:
+            body = json.dumps(self.data).encode() if self.direct else body_bytes(self.data, _PREVIEW)
+            body.decode()
+        except (BadMessage, TypeError, ValueError, RecursionError):
+            return None
+        return body if len(body) <= _PREVIEW else None
+
     def identity(self) -> bytes:
         """Bytes that are the same for the same content."""
         return shown((self.data, self.attributes)).encode(errors="replace")
