@@ -88,8 +88,12 @@ def _margin(spec: ModelSpec, champion: dict[str, float], factor: float) -> float
 
 
 def _worse_slices(spec: ModelSpec, evaluation: Evaluation) -> Iterator[str]:
-    """Slices that are worse by more than twice the margin, by Holm's procedure over all that are large enough."""
-    judged = [s for s in evaluation.slices if s.rows >= spec.gate.slices.min_rows and s.difference and s.champion]
+    """Slices that are worse by more than twice the margin, by Holm's procedure over all that are large enough.
+
+    Only columns that the model file names count: who looks at whatever stands out will find something."""
+    wanted = spec.gate.slices
+    fit = (s for s in evaluation.slices if s.column in wanted.by and s.rows >= wanted.min_rows)
+    judged = [s for s in fit if s.difference and s.champion]
     ranked = sorted(((_p_harm(spec, s), s) for s in judged), key=lambda pair: pair[0])
     for rank, (p, piece) in enumerate(ranked):
         if p > LEVEL / (len(ranked) - rank):
@@ -107,6 +111,8 @@ def _p_harm(spec: ModelSpec, piece: Slice) -> float:
     assert pair is not None
     assert piece.champion is not None
     excess = pair.mean - _margin(spec, piece.champion, 2)
+    if not math.isfinite(excess) or not math.isfinite(pair.standard_error):
+        return 0.0  # what was not measured speaks against the candidate, and must not disturb the order
     if pair.standard_error == 0:
         return 0.0 if excess > 0 else 1.0
     return 1 - NormalDist().cdf(excess / pair.standard_error)

@@ -87,3 +87,19 @@ def test_a_margin_of_rmse_is_turned_into_squared_error(difference: float, eligib
     spec: ModelSpec = SPECS["bikes"]
 
     assert judge(spec, bikes_evaluation(difference), forced=False).eligible is eligible
+
+
+def test_a_slice_that_nobody_declared_does_not_count() -> None:
+    """The model file names the columns before anything is seen."""
+    other = piece(0.05).but(column="tail_number")
+
+    assert judge(FLIGHTS, evaluation(slices=(other,)), forced=False).eligible
+
+
+def test_a_slice_that_was_not_measured_speaks_against() -> None:
+    """And the others are still ranked among themselves."""
+    unknown = piece(float("nan"), value="?")
+    result = judge(FLIGHTS, evaluation(slices=(piece(-0.01), unknown, piece(0.05, value="bad"))), forced=False)
+
+    assert [reason for reason in result.reasons if "worse for" in reason and "bad" in reason]
+    assert [reason for reason in result.reasons if "worse for" in reason and "?" in reason]
