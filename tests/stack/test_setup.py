@@ -91,10 +91,11 @@ def test_every_script_is_sound_and_can_be_run(script: str) -> None:
 def test_the_continuous_check_runs_tests_then_checks() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
 
-    assert [line for line in lines if line.startswith("make")] == ["make test", "make check"]
+    checks = [line for line in lines if line.startswith("make")]
+    assert checks == ["make test", "make check", "make terraform-check", "make audit"]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "local", "package", "bench"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "terraform-check", "audit", "sbom", "local", "package", "bench"])
 def test_every_target_sets_up_first(target: str) -> None:
     command = ["make", "--no-print-directory", "-n", target]
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)

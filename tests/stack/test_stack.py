@@ -154,7 +154,7 @@ def test_the_systems_own_tables_are_there(stack: Stack) -> None:
     client = connect_bigquery("local-project", stack.env["BIGQUERY_EMULATOR_HOST"])
     names = {table.table_id for table in client.list_tables("local-project.retraining")}
 
-    assert names >= {"audit", "flights_requests", "bikes_requests"}
+    assert names >= {"drift_counts", "drift_baseline", "flights_requests", "bikes_requests"}
 
 
 def test_every_model_has_an_endpoint_that_logs(stack: Stack) -> None:
