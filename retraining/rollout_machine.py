@@ -180,19 +180,17 @@ def _registering(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         named = record.challenger.but(version=view.version)
         return Go(Phase.DEPLOYING, "it is registered", {"challenger": named, "operation": ""})
     if record.operation:
-        if view.operation is None or not view.operation.done:
-            return _or_give_up(record, spec, view, "registering")
-        if view.operation.error:
+        if view.operation is not None and view.operation.done and view.operation.error:
             return give_up(record, f"registering failed: {view.operation.error}")
-        return _or_give_up(record, spec, view, "registering")
-    return Upload()
+        return _or_give_up(record, spec, view, "registering", Rest("registering"))
+    return _or_give_up(record, spec, view, "registering", Upload())
 
 
 def _deploying(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
     assert record.challenger is not None
     pending = bool(record.operation) and (view.operation is None or not view.operation.done)
     if pending:
-        return _or_give_up(record, spec, view, "deploying")
+        return _or_give_up(record, spec, view, "deploying", Rest("deploying"))
     if record.challenger.deployed_id in view.endpoint.deployed:
         confirmed = {"confirmed": _split(view), "operation": ""}
         if _split(view) != desired_split(record, spec):
@@ -205,22 +203,29 @@ def _deploying(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
         return give_up(record, f"deploying failed: {error or 'it is not listed'}")
     if record.operation:
         return Note({"operation": ""})
-    if record.attempts >= MAX_DEPLOYS:
-        return _or_give_up(record, spec, view, "deploying")
-    return Deploy()
+    tried = record.attempts >= MAX_DEPLOYS
+    return _or_give_up(record, spec, view, "deploying", Rest("deploying") if tried else Deploy())
 
 
-def _or_give_up(record: Rollout, spec: ModelSpec, view: RolloutView, doing: str) -> Step:
+def _or_give_up(record: Rollout, spec: ModelSpec, view: RolloutView, doing: str, step: Step) -> Step:
+    """``step`` while there is time. An effect that is refused whenever it is tried must not go on for ever."""
+    return give_up(record, f"{doing} took longer than {patience(spec)}") if _is_late(record, spec, view) else step
+
+
+def patience(spec: ModelSpec) -> timedelta:
+    """How long models may take to come or go."""
+    return spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS)
+
+
+def _is_late(record: Rollout, spec: ModelSpec, view: RolloutView) -> bool:
     assert record.entered is not None
-    if view.now > record.entered + spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS):
-        return give_up(record, f"{doing} took longer than {spec.rollout.deploy_timeout * (1 + MAX_DEPLOYS)}")
-    return Rest(f"{doing}")
+    return view.now > record.entered + patience(spec)
 
 
 def _step(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
     moved = _settle_traffic(record, spec, view)
     if moved is not None:
-        return moved
+        return _taken_in_time(record, spec, view, moved)
     assert view.look is not None
     assert record.entered is not None
     look, policy = view.look, spec.rollout
@@ -229,7 +234,8 @@ def _step(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
     waited = view.now - record.entered
     enough = look.challenger_rows >= policy.min_requests and waited >= policy.step_time
     last = record.step + 1 >= len(policy.steps) or policy.steps[record.step + 1] == 100
-    if enough and (look.verdict in SETTLED or (look.verdict is Verdict.INCONCLUSIVE and not last)):
+    sound = enough and not look.hold
+    if sound and (look.verdict in SETTLED or (look.verdict is Verdict.INCONCLUSIVE and not last)):
         return _advance(record, spec, look)
     if waited > policy.step_deadline:
         return _undecided(record, spec, look)
@@ -261,7 +267,7 @@ def _undecided(record: Rollout, spec: ModelSpec, look: Look) -> Step:
 def _full(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
     moved = _settle_traffic(record, spec, view)
     if moved is not None:
-        return moved
+        return _taken_in_time(record, spec, view, moved)
     assert record.entered is not None
     if view.look is not None and view.look.verdict is Verdict.WORSE and record.champion is not None:
         return give_up(record.but(look=view.look), view.look.reason)
@@ -272,12 +278,19 @@ def _full(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
 
 
 def _cleanup(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
+    """The old champion goes. One that cannot be taken away does not keep the rollout: whoever is idle sweeps it."""
+    late = _is_late(record, spec, view)
     moved = _settle_traffic(record, spec, view)
     if moved is not None:
-        return moved
-    if record.champion is not None and record.champion.deployed_id in view.endpoint.deployed:
+        stays = late and isinstance(moved, Traffic)
+        return _hold(record, "the endpoint does not take the split") if stays else moved
+    if record.champion is None or record.champion.deployed_id not in view.endpoint.deployed:
+        return Finish("promoted", "it holds all traffic and the old champion is gone")
+    if not late:
         return Undeploy(record.champion.deployed_id)
-    return Finish("promoted", "it holds all traffic and the old champion is gone")
+    if record.champion.deployed_id not in record.retired:
+        return Note({"retired": (*record.retired, record.champion.deployed_id)})
+    return Finish("promoted", f"it holds all traffic; the old champion is still there after {patience(spec)}")
 
 
 def _split(view: RolloutView) -> dict[str, int]:
@@ -293,9 +306,19 @@ def _settle_traffic(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step
         return _hold(record, f"somebody set the split to {split} by hand")
     if not wanted:
         return _hold(record, "there is no champion to return to")
+    if missing := sorted(wanted.keys() - view.endpoint.deployed.keys()):
+        return _hold(record, f"{missing[0]} is to take traffic and is not deployed")
     if record.intended != wanted:
         return Note({"intended": wanted})
     return Traffic(wanted)
+
+
+def _taken_in_time(record: Rollout, spec: ModelSpec, view: RolloutView, moved: Step) -> Step:
+    """``moved``, or the way back from a split that the endpoint has refused for as long as a step may take."""
+    assert record.entered is not None
+    if isinstance(moved, Traffic) and view.now > record.entered + spec.rollout.step_deadline:
+        return give_up(record, f"the endpoint did not take {moved.split} within {spec.rollout.step_deadline}")
+    return moved
 
 
 def give_up(record: Rollout, reason: str, by: str = "") -> Step:
@@ -306,14 +329,18 @@ def give_up(record: Rollout, reason: str, by: str = "") -> Step:
 
 
 def _rolling_back(record: Rollout, spec: ModelSpec, view: RolloutView) -> Step:
-    """Traffic first, then the challenger goes. A deploy under way is waited for, or it would be left behind."""
+    """Traffic first, then the challenger goes. A deploy under way is waited for, or it would be left behind.
+
+    Giving the traffic back is never given up. What then does not go or does not end is left to whoever is idle.
+    """
     assert record.challenger is not None
     moved = _settle_traffic(record, spec, view)
     if moved is not None:
         return moved
-    if record.operation and (view.operation is None or not view.operation.done):
+    late = _is_late(record, spec, view)
+    if record.operation and not late and (view.operation is None or not view.operation.done):
         return Rest("a deploy is still under way")
-    if record.challenger.deployed_id in view.endpoint.deployed:
+    if record.challenger.deployed_id in view.endpoint.deployed and not late:
         return Undeploy(record.challenger.deployed_id)
     return Finish("rolled_back", record.reason)
 

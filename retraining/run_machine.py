@@ -11,7 +11,15 @@ from typing import Any
 
 from retraining import checks, gate
 from retraining.budget import EVALUATION_TIMEOUT
-from retraining.job_machine import JobStep, Seen, job_step
+from retraining.job_machine import (
+    CREATE_DEADLINE,
+    GRACE,
+    MAX_ATTEMPTS,
+    OUTPUT_GRACE,
+    JobStep,
+    Seen,
+    job_step,
+)
 from retraining.limits import STALL
 from retraining.modelspec import ModelSpec
 from retraining.policy import Situation, decide
@@ -78,9 +86,30 @@ def next_step(run: Run, spec: ModelSpec, view: RunView) -> Step:
     """What to do next for this run."""
     if run.state.ended:
         return _close(run, view)
-    if run.cancelled_by:
-        return _cancel(run, view)
-    return _STEPS[run.state](run, spec, view)
+    taken = run.state is RunState.ROLLING_OUT or view.rolling or view.outcome is not None
+    # A rollout that has begun is taken back with a rollback; its run follows it to its end all the same.
+    step = _cancel(run, view) if run.cancelled_by and not taken else _STEPS[run.state](run, spec, view)
+    limit = jobs_deadline(run.state, spec)
+    if limit is not None and view.now > run.entered + limit and _depends_on_jobs(step):
+        end = RunState.CANCELLED if run.cancelled_by else RunState.FAILED
+        return Move(end, f"its jobs came to no end within {limit}")
+    return step
+
+
+def jobs_deadline(state: RunState, spec: ModelSpec) -> timedelta | None:
+    """The longest a state may last in which jobs run, every attempt as late as it can be; None for other states."""
+    timeout = {
+        RunState.TUNING: spec.tuning.timeout if spec.tuning else timedelta(),
+        RunState.TRAINING: spec.training.timeout,
+        RunState.EVALUATING: EVALUATION_TIMEOUT,
+    }.get(state)
+    return None if timeout is None else MAX_ATTEMPTS * (CREATE_DEADLINE + timeout + GRACE + OUTPUT_GRACE)
+
+
+def _depends_on_jobs(step: Step) -> bool:
+    """Whether only the jobs' service can bring the run further: it may never answer."""
+    asks = isinstance(step, Do) and step.what in ("intend_job", "create_job", "cancel_job")
+    return asks or isinstance(step, Wait)
 
 
 def patience(run: Run, spec: ModelSpec, state: ModelState, now: datetime) -> str | None:
@@ -251,8 +280,6 @@ def _ended(outcome: Outcome) -> Move:
 
 
 def _cancel(run: Run, view: RunView) -> Step:
-    if run.state is RunState.ROLLING_OUT:
-        return Wait("a rollout is taken back with a rollback")
     for job in view.jobs:
         if not job.state.ended:
             return Do("cancel_job", JobStep(what="cancel_job", name=job.name))
