@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Latencies:
-    """A histogram of answers. ``counts`` has one number more than ``bounds``: below the first, between two, above."""
+    """A histogram of answers. ``counts`` has one number more than ``bounds``: below the first, between, above."""
 
     bounds: tuple[float, ...] = ()  # milliseconds, rising
     counts: tuple[int, ...] = ()

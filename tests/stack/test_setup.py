@@ -95,7 +95,9 @@ def test_the_continuous_check_runs_tests_then_checks() -> None:
     assert checks == ["make test", "make check", "make terraform-check", "make audit"]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "terraform-check", "audit", "sbom", "local", "package", "bench"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "check", "terraform-check", "audit", "sbom", "local", "package", "bench"]
+)
 def test_every_target_sets_up_first(target: str) -> None:
     command = ["make", "--no-print-directory", "-n", target]
     plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
