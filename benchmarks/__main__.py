@@ -3,11 +3,11 @@
 import runpy
 import sys
 
-BENCHMARKS = ("benchmarks.imports", "benchmarks.training", "benchmarks.drift", "benchmarks.stack")
+BENCHMARKS = tuple(f"benchmarks.{name}" for name in ("imports", "training", "drift", "stack", "scale"))
 
 
 def main() -> int:
-    """Run all, or those named on the command line (imports, training, drift, stack)."""
+    """Run all, or those named on the command line (imports, training, drift, stack, scale)."""
     wanted = [f"benchmarks.{name}" for name in sys.argv[1:]] or list(BENCHMARKS)
     if unknown := sorted(set(wanted) - set(BENCHMARKS)):
         print(f"{unknown[0]}: expected one of {', '.join(n.split('.')[1] for n in BENCHMARKS)}", file=sys.stderr)

@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from console.collect import every_run, iso
+from console.collect import iso
+from console.newest import newest_events, newest_runs
 from console.session import NOTHING, Json, Session, fail, session, show
 from console.telling import print_story
 from retraining import names, story
@@ -39,8 +40,8 @@ def _status(here: Session, spec: ModelSpec) -> dict[str, Any]:
     money, _ = read_money(here.store, spec.name, here.now())
     stored = here.store.read(names.incident_path(spec.name))
     incident = Incident.from_json(stored.body) if stored else None
-    runs = every_run(here.store, spec.name)
-    decided = next((run for run in reversed(runs) if run.state.ended), None)
+    ended = newest_runs(here.store, [spec.name], here.now(), 1, lambda run: run.state.ended)
+    decided = ended[0] if ended else None
     return {
         "model": spec.name,
         "owner": spec.owner,
@@ -103,9 +104,8 @@ def runs(
     Example: retrain runs flights --state skipped
     """
     with session() as here:
-        if model:
-            here.model(model)
-        found = [run for run in reversed(every_run(here.store, model)) if state in (None, run.state)][:last]
+        models = [here.model(model).name] if model else list(here.models)
+        found = newest_runs(here.store, models, here.now(), last, lambda run: state in (None, run.state))
         data = [_line(run) for run in found]
         show(as_json, data, lambda: _print_runs(data))
 
@@ -166,14 +166,7 @@ def events(
     with session() as here:
         if model:
             here.model(model)
-        found: list[AuditEvent] = []
-        for path in reversed(here.store.list("events/")):
-            stored = here.store.read(path)
-            event = AuditEvent.from_json(stored.body) if stored else None
-            if event and model in ("", event.model):
-                found.append(event)
-            if len(found) == last:
-                break
+        found = newest_events(here.store, model, here.now(), last)
         data = [event.model_dump(mode="json") for event in reversed(found)]
         show(as_json, data, lambda: [print(_event(event)) for event in reversed(found)])
 

@@ -27,6 +27,7 @@ from retraining.record import Record
 from retraining.reports import Baseline
 from retraining.settings import Settings
 
+_GOLDEN = (5**0.5 - 1) / 2
 WINDOWS_PER_TICK = 40  # counted at once at most; the next tick goes on
 
 
@@ -74,7 +75,7 @@ def tick(world: MonitorWorld) -> list[str]:
     lines and tried again by the next tick; the others are not held up.
     """
     lines = []
-    for name in sorted(world.models):
+    for name in in_turn(sorted(world.models), world.now()):
         if world.models[name].triggers.drift is not None:
             try:
                 lines += [f"{name}: {line}" for line in _look_after(world, world.models[name])]
@@ -83,6 +84,17 @@ def tick(world: MonitorWorld) -> list[str]:
             except RetrainingError as error:
                 lines.append(f"{name}: failed, {type(error).__name__}: {error}")
     return lines
+
+
+def in_turn(found: list[str], now: datetime) -> list[str]:
+    """``found``, beginning elsewhere every hour.
+
+    A tick that has more to do than a function's time allows is cut off. If each began with the same model, those at
+    the end would never have their turn; steps of the golden ratio spread the beginnings evenly for any number.
+    """
+    hour = int(now.timestamp()) // 3600
+    first = int(hour * _GOLDEN % 1 * len(found))
+    return found[first:] + found[:first]
 
 
 def _look_after(world: MonitorWorld, spec: ModelSpec) -> list[str]:

@@ -84,7 +84,8 @@ def post(client: FlaskClient, sent: Sent, tally: Tally) -> int:
     wall, cpu = time.perf_counter(), time.thread_time()
     try:
         with contextlib.redirect_stdout(said):
-            body = {"input_stream": io.BytesIO(sent.body), "content_length": len(sent.body)}  # data= may be changed
+            # What is given as data= the client may change.
+            body: dict[str, Any] = {"input_stream": io.BytesIO(sent.body), "content_length": len(sent.body)}
             answer = client.open(sent.path, method=sent.method, headers=list(sent.headers), **body)
     except Exception as error:  # noqa: BLE001 - this is what must not happen
         tally.blame(sent, f"{type(error).__name__} got out: {error!s:.200}")
