@@ -58,5 +58,5 @@ def test_every_address_is_on_loopback(tmp_path: Path) -> None:
     env = environment(Options(), Layout.at(tmp_path), PORT)
     addresses = [value for value in env.values() if any(str(port) in value for port in PORT.values())]
 
-    assert len(addresses) == 8
+    assert len(addresses) == 9
     assert all(address.removeprefix("http://").startswith("127.0.0.1:") for address in addresses)
