@@ -128,6 +128,10 @@ class Cloud:
         if self.artifacts.read(fence) is not None:
             return  # another job was first: this one goes home
         self.artifacts.write(fence, f'{{"job_id": "{job.name.rsplit("/", 1)[-1]}"}}'.encode())
+        self._write_model(run_id, args)
+
+    def _write_model(self, run_id: str, args: dict[str, str]) -> None:
+        """What a training leaves behind."""
         manifest = Manifest(
             run_id=run_id,
             files={},
