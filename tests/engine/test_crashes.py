@@ -1,83 +1,45 @@
-"""A crash at every effect: before it, after it, or with its answer lost. The same end is reached."""
-
-from collections.abc import Callable
+"""A crash at every effect: before it, after it, with its answer lost, or waking late. The same end is reached."""
 
 import pytest
 
-from retraining.errors import Temporary
-from retraining.records import RunState
-from tests.engine.cloud import Cloud
+from tests.prove import crashes
+from tests.prove.crashes import AFTER, BEFORE, BEYOND, LONG, LOST, SHORT, Faults, Story
+
+EFFECTS = crashes.fault_free()
 
 
-class Crash(BaseException):
-    """The process dies here. No handler of ours may catch it."""
-
-
-class Faulty:
-    """Performs effects, and fails at the n-th of them in one way."""
-
-    def __init__(self, at: int = -1, mode: str = "") -> None:
-        self.count, self.at, self.mode = 0, at, mode
-        self.names: list[str] = []
-
-    def __call__(self, name: str, act: Callable[[], object]) -> object:
-        """See Effect."""
-        self.count += 1
-        self.names.append(name)
-        if self.count != self.at:
-            return act()
-        if self.mode == "before":
-            raise Crash(name)
-        result = act()
-        if self.mode == "after":
-            raise Crash(name)
-        raise Temporary(f"{name}: the answer was lost after {result!r}")
-
-
-def story(effect: Faulty) -> Cloud:
-    """Two runs: a first model, and one that takes over from it. A crash ends a tick, never the system."""
-    cloud = Cloud(effect=effect)
-    for number in (1, 2):
-        fact = f"fact-{number}"
-        for _ in range(120):
-            try:
-                cloud.trigger(key=fact)  # Pub/Sub delivers until it is acknowledged, and then again
-                cloud.tick()
-            except (Crash, Temporary):
-                continue
-            runs = cloud.all_runs
-            if len(runs) >= number and all(run.state.ended for run in runs) and not cloud.store.list("active/"):
-                break
-        else:
-            raise AssertionError(f"stuck: {[(r.run_id, r.state, r.history[-1].reason) for r in cloud.all_runs]}")
-        cloud.now = cloud.now.replace(day=1, hour=0, month=cloud.now.month + 2)
-        cloud.new_rows()
-    return cloud
-
-
-def fault_free() -> Faulty:
-    """The names of all effects of the story, in order."""
-    recorder = Faulty()
-    story(recorder)
-    return recorder
-
-
-EFFECTS = fault_free().names
-
-
-@pytest.mark.parametrize("mode", ["before", "after", "lost"])
+@pytest.mark.parametrize("mode", [BEFORE, AFTER, LOST, SHORT])
 @pytest.mark.parametrize("at", range(1, len(EFFECTS) + 1))
 def test_one_fault_changes_no_end(at: int, mode: str) -> None:
-    """Two facts end in two promoted runs, the second serves alone, and no job did a run's work twice."""
-    cloud = story(Faulty(at, mode))
-    champion = cloud.rollout.champion
-    assert champion is not None
+    """Two facts end in two promoted runs, the second serves alone, no training counts twice, no money is owed."""
+    assert not crashes.tell({at: mode})
 
-    assert [run.state for run in cloud.all_runs] == [RunState.PROMOTED, RunState.PROMOTED], EFFECTS[at - 1]
-    assert cloud.split == {champion.deployed_id: 100}
-    assert champion.run_id == cloud.all_runs[-1].run_id
+
+@pytest.mark.parametrize("at", range(1, len(EFFECTS) + 1, 4))
+@pytest.mark.parametrize("mode", [LONG, BEYOND])
+def test_whoever_wakes_late_does_no_harm(at: int, mode: str) -> None:
+    """After four ticks of others, or after a week, which no function lives: what it finds has moved on."""
+    assert not crashes.tell({at: mode})
 
 
 def test_the_story_has_many_effects() -> None:
-    """Or the test above proves little."""
+    """Or the tests above prove little."""
     assert len(EFFECTS) > 80
+
+
+def test_a_stalled_process_acts_on_what_it_had_read() -> None:
+    """It wakes among the others: the effect it stalled at comes again, later, in the list of effects."""
+    at = EFFECTS.index("create train job") + 1
+    faults = Faults({at: LONG})
+    said = Story(faults).tell()
+
+    assert not said
+    assert faults.names.count("create train job") == EFFECTS.count("create train job") + 1
+
+
+def test_a_story_that_ends_otherwise_is_told() -> None:
+    """The judge of the stories sees a model that nobody promoted."""
+    story = Story(Faults())
+    story.cloud.difference = 0.05
+
+    assert "runs ended" in story.tell()
