@@ -114,7 +114,7 @@ def promote_another_with_traffic(world: World) -> Run:
     world.tick_until("the step at half of the traffic", lambda: world.rollout.phase is Phase.STEP)
     world.tick_until("half of the traffic", lambda: len(world.rollout.confirmed) == 2)
     world.ask(world.recent(400))
-    world.jump(timedelta(minutes=2))
+    world.jump(_HOUR + timedelta(minutes=10))  # then the labels are due, and Cloud Monitoring shows the answers
     world.tick_until("all traffic", lambda: world.rollout.phase is Phase.FULL)
     world.tick_until("all traffic, seen", lambda: len(world.rollout.confirmed) == 1)
     world.jump(_HOUR)

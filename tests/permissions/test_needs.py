@@ -42,6 +42,15 @@ def query(text: str) -> set[str]:
     return {f"{need.permission} {need.name}" for need in found[1:]}
 
 
+def test_reading_how_models_answer_needs_the_series_of_the_project() -> None:
+    """And nothing else of Cloud Monitoring is known."""
+    found = needs(Call("a", "monitoring", "GET", "/v3/projects/p/timeSeries?filter=x"))
+
+    assert found == (Need("monitoring.timeSeries.list", "project"),)
+    with pytest.raises(UnknownCall, match=r"monitoring\.py knows"):
+        needs(Call("a", "monitoring", "POST", "/v3/projects/p/timeSeries"))
+
+
 def test_reading_an_object_needs_get() -> None:
     """Its description and its content alike."""
     wanted = {"storage.objects.get b/runs/r.json"}
