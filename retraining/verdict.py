@@ -7,7 +7,7 @@ by ``retraining.operations_verdict``. Any of them can stop a rollout; going on n
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from retraining.modelspec import ModelSpec
@@ -50,6 +50,7 @@ def look(
         serving: what errors, latencies and numbers of requests say.
     """
     ours, theirs = challenger or _NOBODY, champion or _NOBODY
+    serving = _and_answers(spec, ours, theirs, serving)
     found = judge(spec, ours, theirs, share, serving)
     difference, low, high = found.bounds or (None, None, None)
     page = f"the champion itself breaks a limit: {serving.champion}" if serving.champion else ""
@@ -84,6 +85,18 @@ def judge(spec: ModelSpec, ours: ArmCounts, theirs: ArmCounts, share: int, servi
     if why := shares_off(ours.requests, theirs.requests, share) or _labels_off(ours, theirs):
         return Judgement(Verdict.INCONCLUSIVE, why, hold=True)
     return losses(spec, ours, theirs)
+
+
+def _and_answers(spec: ModelSpec, ours: ArmCounts, theirs: ArmCounts, serving: Operations) -> Operations:
+    """``serving``; the champion is broken too when most of its answers are, as hardly one has a loss to compare."""
+    if serving.champion or theirs.rows < MIN_LABELLED or 2 * theirs.invalid <= theirs.rows:
+        return serving
+    return replace(
+        serving,
+        champion=f"{theirs.invalid} of its {theirs.rows} answers are not finite or out of range",
+        enough=serving.enough or ours.rows >= spec.rollout.min_requests,
+        said=serving.said or f"all its {ours.rows} answers are finite and in range",
+    )
 
 
 def _labels_off(ours: ArmCounts, theirs: ArmCounts) -> str:
