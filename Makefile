@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; nothing else has to be installed or started.
-.PHONY: demo test check terraform-check audit sbom local package bench setup clean
+.PHONY: demo test prove prove-deep check terraform-check audit sbom local package bench setup clean
 
 # Replay a year of flights: training, drift, retraining, canary, promotion and rollback, on this machine.
 demo: setup
@@ -7,6 +7,13 @@ demo: setup
 
 test: setup
 	@.venv/bin/python -m pytest tests
+
+# Searches, simulations and statistics behind the promises of docs/reliability.md: some minutes, or hours.
+prove: setup
+	@.venv/bin/python -m tests.prove
+
+prove-deep: setup
+	@.venv/bin/python -m tests.prove --deep
 
 check: setup
 	@.venv/bin/ruff check .

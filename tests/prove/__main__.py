@@ -1,0 +1,56 @@
+"""``make prove``: every proof, its table, and whether all promises held.
+
+``--deep`` takes hours instead of minutes, ``--only NAME`` runs one, ``--write`` puts the tables into
+docs/reliability.md.
+"""
+
+import argparse
+import re
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from tests.prove.report import Part, Proof
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PROOFS = ("tables", "crashes", "search", "simulate", "statistics", "fuzz", "soak", "scale")
+
+
+def load(name: str) -> Proof:
+    """The proof of this name."""
+    proof: Proof = import_module(f"tests.prove.{name}").proof
+    return proof
+
+
+def put(text: str, name: str, part: Part) -> str:
+    """``text`` with the table of a proof between its marks. Raises ValueError when they are missing."""
+    marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if not marked.search(text):
+        raise ValueError(f"{PAGE.name}: expected the marks of {name}, found none")
+    return marked.sub(lambda found: f"{found[1]}\n{part.text}\n\n{found[2]}", text)
+
+
+def main() -> int:
+    """Run the proofs; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
+    parser.add_argument("--deep", action="store_true", help="hours instead of minutes")
+    parser.add_argument("--only", choices=PROOFS, action="append", help="may be repeated")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{PAGE.name}")
+    args = parser.parse_args()
+    text, broken = PAGE.read_text(), 0
+    for name in args.only or PROOFS:
+        began = time.monotonic()
+        part = load(name)(args.deep)
+        print(f"\n{part.text}\n\n{name}: {len(part.broken)} broken, {time.monotonic() - began:.0f} s", flush=True)
+        for story in part.broken:
+            print(f"\n{story}", flush=True)
+        broken += len(part.broken)
+        text = put(text, name, part)
+    if args.write:
+        PAGE.write_text(text)
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
