@@ -1,4 +1,4 @@
-"""What a simulated year asks for: a row of scenes, each two weeks long with its rest, drawn from a seed.
+"""What a simulated year asks for: a row of scenes, each eighteen days long, drawn from a seed.
 
 In a *calm* scene one fact is told (perhaps many times) and everything outside behaves in one way from its beginning
 to its end, so that it is known beforehand how the fact's run must end, whatever faults come. In a *wild* scene facts
@@ -16,9 +16,9 @@ from retraining.triggers import Ask, Kind
 from tests.prove.world import FEEDS
 from tests.unit.build import DAY, HOUR
 
-LENGTH = 13 * DAY  # and a day of rest
+LENGTH = 17 * DAY  # and a day of rest
 LEAD = 2 * DAY  # before the fact of a calm scene is told
-SCENES = 26
+SCENES = 20
 
 PROMOTED, ROLLED_BACK, FAILED = RunState.PROMOTED, RunState.ROLLED_BACK, RunState.FAILED
 
@@ -57,7 +57,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Scene:
-    """Two weeks."""
+    """What happens in eighteen days."""
 
     number: int
     theme: str
@@ -144,5 +144,9 @@ def _any(chance: random.Random, name: str) -> Told:
     kind = chance.choice(list(Kind))
     changes: dict[str, Any] = {}
     if kind is Kind.MANUAL:
-        changes = {"ask": chance.choice(list(Ask)), "force": chance.random() < 0.2, "dry_run": chance.random() < 0.1}
+        changes = {
+            "ask": chance.choice(list(Ask)),
+            "force": chance.random() < 0.2,
+            "dry_run": chance.random() < 0.1,
+        }
     return Told(chance.uniform(0, 9) * DAY, f"{kind.value}|{name}", kind, changes, _again(chance))

@@ -55,7 +55,7 @@ class Year:
     def __init__(self, seed: int, *, faulty: bool) -> None:
         self.spec, rate = _draw(seed)
         self.rate = rate if faulty else 0.0
-        self.world = World(seed, Chance(seed, rate) if faulty else never, self.spec, coarse=1 if faulty else 3)
+        self.world = World(seed, Chance(seed, rate) if faulty else never, self.spec, coarse=1 if faulty else 6)
         if faulty:
             self.world.tick_loss, self.world.tick_double = rate, rate
         self.ends: dict[int, RunState] = {}  # of calm scenes
@@ -143,7 +143,10 @@ class Year:
         if record.phase is not Phase.HELD or record.ask is not None:
             return
         calm = scene is not None and scene.calm
-        first, self._held_by = self._held_by != (record.sequence, record.held_from), (record.sequence, record.held_from)
+        first, self._held_by = (
+            self._held_by != (record.sequence, record.held_from),
+            (record.sequence, record.held_from),
+        )
         with suppress(RetrainingError):
             if calm or not first or self._people.random() < 0.5:
                 operate.roll_back(world.store, self.spec, "ann", "it is held", world.now)
@@ -198,7 +201,7 @@ def _draw(seed: int) -> tuple[ModelSpec, float]:
             "gate": FLIGHTS.gate.model_copy(update=gate),
         }
     )
-    return spec, 0.01 * 10 ** chance.random()
+    return spec, 0.01 * 10 ** (chance.random() ** 2)
 
 
 def year(seed: int, tally: Tally) -> None:
@@ -280,7 +283,9 @@ def part(tally: Tally, years: int, seed: int) -> Part:
         ("CPU seconds", f"{tally.cpu_s:.0f}"),
         ("violations", f"{len(tally.broken)}"),
     )
-    return Part("Simulated years", ("what", "how much"), rows, tuple(tally.broken), HOW.format(years=years, seed=seed))
+    return Part(
+        "Simulated years", ("what", "how much"), rows, tuple(tally.broken), HOW.format(years=years, seed=seed)
+    )
 
 
 def proof(deep: bool) -> Part:

@@ -1,8 +1,8 @@
 """A cloud in which time passes by itself: jobs queue, start and end, models deploy, messages come late and twice.
 
 Time jumps. Ticks come at most every five minutes, the interval that Cloud Scheduler has in an installation; after a
-tick that changed nothing the next is four times as far away, up to two hours while anything is open and four while
-nothing is, since a tick that finds nothing due does nothing. Whatever happens outside brings the next tick near.
+tick that changed nothing the next is eight times as far away, up to four hours, since a tick that finds nothing due
+does nothing. Whatever happens outside, and whatever goes wrong in a tick with work open, brings the next one near.
 """
 
 import heapq
@@ -45,7 +45,7 @@ from tests.unit.build import DAY, FLIGHTS, HOUR, NOW, counts
 
 MINUTE = timedelta(minutes=1)
 INTERVAL = 5 * MINUTE
-FAR, IDLE = 2 * HOUR, 4 * HOUR
+FAR = 4 * HOUR
 LIFE = 9 * MINUTE  # of a function; then it is ended
 ROW = timedelta(seconds=30)  # a labelled row comes so often
 STORY = 120  # lines kept
@@ -320,10 +320,9 @@ class World(Cloud):
             for _ in range(times):
                 engine()
         self.check(clean=self.troubles == troubles)
-        if self.store.writes != writes:
-            self._pace = INTERVAL
-        else:
-            self._pace = min(4 * self._pace, self._coarse * (FAR if self.open else IDLE))
+        disturbed = self.troubles != troubles and self.open
+        near = self.store.writes != writes or disturbed
+        self._pace = INTERVAL if near else min(8 * self._pace, self._coarse * FAR)
         self._next = self.now + self._pace + self.minutes(0, 2)
 
     def _times(self) -> int:
@@ -442,7 +441,9 @@ class World(Cloud):
             return
         fate = self._fates[name]
         limit = plan.timeout_s / 60
-        self.later(limit * MINUTE if fate == "never ends" else self.minutes(5, limit * 0.8), lambda: self._end(name))
+        self.later(
+            limit * MINUTE if fate == "never ends" else self.minutes(5, limit * 0.8), lambda: self._end(name)
+        )
 
     def _fence(self, name: str, plan: JobPlan) -> bool:
         fence = _arguments(plan)["--fence"]
@@ -464,7 +465,9 @@ class World(Cloud):
             self._write_model(plan.run_id, _arguments(plan))
         if plan.kind == "evaluate" and fate in ("", "fails late"):
             self._evaluate(plan.run_id, any(a.startswith("--champion=") for a in plan.args))
-        trials = (Trial(id="1", state="SUCCEEDED", parameters={"batch_size": 512.0}, metrics={"val_log_loss": 0.15}),)
+        trials = (
+            Trial(id="1", state="SUCCEEDED", parameters={"batch_size": 512.0}, metrics={"val_log_loss": 0.15}),
+        )
         errors = {"fails": "exit 1", "fails late": "exit 1", "fails for good": "permanent: bad rows"}
         state = JobState.SUCCEEDED if fate in ("", "says nothing") else JobState.FAILED
         state = JobState.CANCELLED if fate == "never ends" else state
