@@ -1,4 +1,4 @@
-"""Ports that fail: every call may find its service away, lose its answer, lose a race, stall, or be the process's last.
+"""Ports that fail: every call may find its service away, lose its answer or a race, stall, or be its process's last.
 
 Which call fails, and how, is decided by a ``Fault`` alone: by chance in a simulated year, by the test in a state
 machine, never in a fault-free twin.
@@ -52,7 +52,9 @@ def never(call: str) -> str:
 class Port:
     """A port whose calls come by ``Faulty``."""
 
-    def __init__(self, name: str, port: Any, perform: Callable[[str, Callable[..., Any], tuple[Any, ...]], Any]) -> None:
+    def __init__(
+        self, name: str, port: Any, perform: Callable[[str, Callable[..., Any], tuple[Any, ...]], Any]
+    ) -> None:
         self._name, self._port, self._perform = name, port, perform
 
     def __getattr__(self, call: str) -> Any:

@@ -13,6 +13,7 @@ from retraining.intake import Claim, Parked
 from retraining.modelspec import ModelSpec
 from retraining.records import Money, Run, RunState
 from retraining.rollouts import Phase, Rollout, Verdict
+from retraining.run_machine import rollout_deadline
 from retraining.views import JobPlan
 from tests.prove.explore import Violation
 
@@ -120,7 +121,9 @@ class Watch:
     def traffic(self, split: dict[str, int], deployed: dict[str, str]) -> None:
         """The split is about to be set."""
         self.require(sum(split.values()) == 100, "P3", f"a split that does not sum to 100: {split}")
-        self.require(split.keys() <= deployed.keys(), "P3", f"{split} names what is not deployed: {sorted(deployed)}")
+        self.require(
+            split.keys() <= deployed.keys(), "P3", f"{split} names what is not deployed: {sorted(deployed)}"
+        )
         record = self.rollout
         assert record is not None
         ours = {s.deployed_id for s in (record.champion, record.challenger) if s}
@@ -201,4 +204,4 @@ class Watch:
     @staticmethod
     def grace(spec: ModelSpec) -> timedelta:
         """How long the longest scene may take to come to rest."""
-        return health.rollout_deadline(spec) + timedelta(days=10)
+        return rollout_deadline(spec) + timedelta(days=10)

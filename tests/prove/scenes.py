@@ -1,7 +1,7 @@
-"""What a simulated year asks for: a row of scenes, each eighteen days long, drawn from a seed.
+"""What a simulated year asks for: a row of scenes, each twenty days long, drawn from a seed.
 
-In a *calm* scene one fact is told (perhaps many times) and everything outside behaves in one way from its beginning
-to its end, so that it is known beforehand how the fact's run must end, whatever faults come. In a *wild* scene facts
+In a *calm* scene one fact is told (perhaps many times) and everything outside behaves in one way from beginning to
+end, so that it is known beforehand how the fact's run must end, whatever faults come. In a *wild* scene facts
 of all kinds, storms, people and changes of everything come at any time; how its runs end depends on the moment.
 """
 
@@ -16,9 +16,9 @@ from retraining.triggers import Ask, Kind
 from tests.prove.world import FEEDS
 from tests.unit.build import DAY, HOUR
 
-LENGTH = 17 * DAY  # and a day of rest
+LENGTH = 19 * DAY  # and a day of rest
 LEAD = 2 * DAY  # before the fact of a calm scene is told
-SCENES = 20
+SCENES = 18
 
 PROMOTED, ROLLED_BACK, FAILED = RunState.PROMOTED, RunState.ROLLED_BACK, RunState.FAILED
 
@@ -57,7 +57,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Scene:
-    """What happens in eighteen days."""
+    """What happens in twenty days."""
 
     number: int
     theme: str

@@ -2,8 +2,8 @@
 every tick. Each year is lived twice, with faults and without; what must be equal then is compared.
 
 Promised to be equal, whatever faults come: which facts are answered; how the run of each calm scene ends (it is
-known beforehand, see ``scenes``); and at the end who serves, alone. Not promised: times, ids, costs, and how the runs
-of wild scenes end, since a moment decides there which facts fall together and what a person finds.
+known beforehand, see ``scenes``); and at the end who serves, alone. Not promised: times, ids, costs, and how the
+runs of wild scenes end, since a moment decides there which facts fall together and what a person finds.
 """
 
 import argparse

@@ -247,9 +247,9 @@ class World(Cloud):
     def __post_init__(self) -> None:
         super().__post_init__()
         models, clock = {self.spec.name: self.spec}, lambda: self.now
-        self.store = KeptStore(self)
+        self.store: KeptStore = KeptStore(self)
         self.operations = LivingOperations(self)
-        self.endpoints = WatchedEndpoints(self.operations, self.watch, self.spec.endpoint)
+        self.endpoints: WatchedEndpoints = WatchedEndpoints(self.operations, self.watch, self.spec.endpoint)
         self.registry, self.jobs, self.feed = MemoryRegistry(self.operations), LivingJobs(self), Feed()
         self.warehouse, self.bus = self.feed, MemoryBus(SETTINGS.candidates_topic)
         ports: dict[str, Any] = {
