@@ -1,4 +1,4 @@
-"""Ports that fail: every call may find its service away, lose its answer or a race, stall, or be its process's last.
+"""Ports that fail: every call may find its service away, lose its answer or a race, stall, or end its tick.
 
 Which call fails, and how, is decided by a ``Fault`` alone: by chance in a simulated year, by the test in a state
 machine, never in a fault-free twin.

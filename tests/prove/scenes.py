@@ -1,4 +1,4 @@
-"""What a simulated year asks for: a row of scenes, each twenty days long, drawn from a seed.
+"""What a simulated year asks for: a row of scenes, each eighteen days long, drawn from a seed.
 
 In a *calm* scene one fact is told (perhaps many times) and everything outside behaves in one way from beginning to
 end, so that it is known beforehand how the fact's run must end, whatever faults come. In a *wild* scene facts
@@ -13,26 +13,15 @@ from typing import Any
 
 from retraining.records import RunState
 from retraining.triggers import Ask, Kind
-from tests.prove.world import FEEDS
+from tests.prove.living import FEEDS
+from tests.prove.world import Setting
 from tests.unit.build import DAY, HOUR
 
-LENGTH = 19 * DAY  # and a day of rest
+LENGTH = 17 * DAY  # and a day of rest
 LEAD = 2 * DAY  # before the fact of a calm scene is told
-SCENES = 18
+SCENES = 20
 
 PROMOTED, ROLLED_BACK, FAILED = RunState.PROMOTED, RunState.ROLLED_BACK, RunState.FAILED
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How everything outside behaves."""
-
-    difference: float = -0.01  # of the candidate on the hold-out
-    live: float = 0.0  # of the challenger in live requests
-    traffic: bool = True
-    feed: str = ""
-    fates: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    failing_deploys: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Scene:
-    """What happens in twenty days."""
+    """What happens in eighteen days."""
 
     number: int
     theme: str
