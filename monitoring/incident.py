@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from monitoring.advice import advise, moves
 from monitoring.judge import DATA_COMPONENTS, SEVERE
-from retraining.incidents import Finding, Incident, WindowVerdict
+from retraining.incidents import Finding, Incident, Seen, WindowVerdict
 
 PERSISTENT = 2  # of the last LOOK_BACK windows
 LOOK_BACK = 3
@@ -26,6 +27,7 @@ class Event:
 
     what: Literal["incident opened", "incident grew", "incident became drift", "incident closed"]
     reason: str
+    incident: Incident | None = None  # as it then was
 
 
 def step(
@@ -41,24 +43,22 @@ def step(
         lasting = _lasting(recent)
         if not lasting:
             return incident, ()
-        opened = _open(newest, lasting, weights)
-        return opened, (Event("incident opened", _names(opened.features)),)
+        opened = _open(newest, lasting, weights, min_effect)
+        return opened, (Event("incident opened", moves(opened), opened),)
     if newest.flagged:
-        return _grow(incident, recent, weights)
-    if not is_quiet(newest, incident, min_effect):
-        return incident.but(quiet=0), ()
-    quiet = incident.quiet + 1
+        return _grow(incident, recent, weights, min_effect)
+    quiet = incident.quiet + 1 if is_quiet(newest, incident, min_effect) else 0
+    after = _seen(incident.but(quiet=quiet), newest)
     if quiet < QUIET:
-        return incident.but(quiet=quiet), ()
-    closed = incident.but(quiet=quiet, closed=newest.end)
-    return closed, (Event("incident closed", f"{QUIET} ordinary windows in a row"),)
+        return advise(after, min_effect, QUIET), ()
+    return _close(after, newest.end, f"{QUIET} ordinary windows in a row")
 
 
 def rebase(incident: Incident | None, at: datetime, run_id: str) -> tuple[Incident | None, tuple[Event, ...]]:
     """The incident once another run's model serves: what it was about is over."""
     if incident is None or incident.closed is not None:
         return incident, ()
-    return incident.but(closed=at), (Event("incident closed", f"run {run_id} serves now"),)
+    return _close(incident, at, f"run {run_id} serves now")
 
 
 def is_quiet(verdict: WindowVerdict, incident: Incident, min_effect: float) -> bool:
@@ -92,36 +92,63 @@ def _lasting(recent: Sequence[WindowVerdict]) -> list[Finding]:
     ]
 
 
-def _open(newest: WindowVerdict, lasting: Sequence[Finding], weights: Mapping[str, float]) -> Incident:
-    return Incident(
+def _open(
+    newest: WindowVerdict, lasting: Sequence[Finding], weights: Mapping[str, float], min_effect: float
+) -> Incident:
+    opened = Incident(
         incident_id=f"{newest.model}-{newest.end:%Y%m%dT%H%M}",
         model=newest.model,
         kind=kind_of(lasting, weights),
         opened=newest.end,
-        features={one.feature: one.effect for one in lasting},
+        features={},
         windows=(newest.end,),
         baseline_id=newest.baseline_id,
     )
+    return advise(_seen(_with(opened, lasting, weights), newest), min_effect, QUIET)
 
 
 def _grow(
-    incident: Incident, recent: Sequence[WindowVerdict], weights: Mapping[str, float]
+    incident: Incident, recent: Sequence[WindowVerdict], weights: Mapping[str, float], min_effect: float
 ) -> tuple[Incident, tuple[Event, ...]]:
     newest, lasting = recent[-1], _lasting(recent)
-    features = dict(incident.features)
-    for finding in newest.flagged:
-        if finding.feature in features or finding in lasting:
-            features[finding.feature] = max(finding.effect, features.get(finding.feature, 0.0))
-    added = sorted(set(features) - set(incident.features))
+    counting = [one for one in newest.flagged if one.feature in incident.features or one in lasting]
     turned = bool(lasting) and incident.kind == "data" and kind_of(lasting, weights) == "drift"
-    windows = (*incident.windows, newest.end)[-MAX_WINDOWS:]
-    after = incident.but(features=features, windows=windows, quiet=0, kind="drift" if turned else incident.kind)
-    events = [Event("incident grew", f"also {', '.join(added)}")] if added else []
+    after = _with(incident, counting, weights).but(
+        windows=(*incident.windows, newest.end)[-MAX_WINDOWS:],
+        quiet=0,
+        kind="drift" if turned else incident.kind,
+    )
+    after = advise(_seen(after, newest), min_effect, QUIET)
+    added = sorted(set(after.features) - set(incident.features))
+    events = [Event("incident grew", f"also {', '.join(added)}", after)] if added else []
     if turned:
-        events.append(Event("incident became drift", _names(features)))
+        events.append(Event("incident became drift", moves(after), after))
     return after, tuple(events)
 
 
-def _names(features: Mapping[str, float]) -> str:
-    ranked = sorted(features.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} moved by {effect:.2f} standard deviations" for name, effect in ranked[:5])
+def _close(incident: Incident, at: datetime, reason: str) -> tuple[Incident, tuple[Event, ...]]:
+    closed = incident.but(closed=at, do="nothing", why=f"it is over: {reason}")
+    return closed, (Event("incident closed", reason, closed),)
+
+
+def _with(incident: Incident, findings: Sequence[Finding], weights: Mapping[str, float]) -> Incident:
+    """The incident with these findings among its features, each with the part that moved furthest; ranked."""
+    features, parts = dict(incident.features), dict(incident.parts)
+    for one in findings:
+        if one.effect >= features.get(one.feature, 0.0):
+            features[one.feature], parts[one.feature] = one.effect, one.component
+    importance = incident.importance | {name: weights[name] for name in features if name in weights}
+    after = incident.but(features=features, parts=parts, importance=importance)
+    return after.but(features=dict(after.ranked))
+
+
+def _seen(incident: Incident, verdict: WindowVerdict) -> Incident:
+    """The incident with one more window in its course."""
+    found = {finding.feature: finding for finding in verdict.findings}
+    seen = Seen(
+        end=verdict.end,
+        rows=verdict.rows,
+        effects={name: found[name].effect for name in incident.features if name in found},
+        flagged=tuple(one.feature for one in verdict.flagged),
+    )
+    return incident.but(course=(*incident.course, seen)[-MAX_WINDOWS:])

@@ -35,6 +35,18 @@ class WindowVerdict(Record):
         return tuple(f for f in self.findings if f.flagged)
 
 
+Do = Literal["retrain", "look at the feed", "nothing"]
+
+
+class Seen(Record):
+    """One window in the life of an incident, for its page."""
+
+    end: datetime
+    rows: int
+    effects: dict[str, float]  # of the features that were in the incident by then, standard deviations
+    flagged: tuple[str, ...] = ()
+
+
 class Incident(Record):
     """Drift that persisted: opened on 2 of 3 windows, closed once."""
 
@@ -45,7 +57,17 @@ class Incident(Record):
     kind: Literal["drift", "data"]  # retrain, or look at the feed
     opened: datetime
     closed: datetime | None = None
-    features: dict[str, float]  # feature → largest effect so far
+    features: dict[str, float]  # feature → largest effect so far; most important first
     windows: tuple[datetime, ...]  # ends of the windows that counted
     baseline_id: str
     quiet: int = 0  # windows in a row that were ordinary
+    parts: dict[str, str] = {}  # feature → which part moved, when its effect was largest
+    importance: dict[str, float] = {}  # weights of the model file when it opened or grew
+    do: Do | None = None  # None: written before incidents said what to do
+    why: str = ""  # the reason, in plain words
+    course: tuple[Seen, ...] = ()  # from the window that opened it to the one that closed it
+
+    @property
+    def ranked(self) -> list[tuple[str, float]]:
+        """Features with their largest effects, by effect × importance."""
+        return sorted(self.features.items(), key=lambda one: (-one[1] * self.importance.get(one[0], 1.0), one[0]))

@@ -4,7 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from local.memory.store import MemoryStore
+from monitoring import archive
+from monitoring.baseline import PREDICTION
 from monitoring.incident import QUIET, kind_of, rebase, step
+from retraining import names
 from retraining.incidents import Finding, Incident, WindowVerdict
 from tests.monitoring.traffic import MONDAY
 
@@ -160,3 +164,121 @@ def test_another_champion_ends_it() -> None:
     assert closed.closed == MONDAY + 2 * DAY
     assert [event.what for event in events] == ["incident closed"]
     assert again == (closed, ())
+
+
+def test_features_are_ranked_by_effect_and_importance() -> None:
+    weights = {"hour": 5.0, "delay": 1.0}
+    incident, _ = step(None, [verdict(0, ("delay", 0.9), ("hour", 0.6))], 0.1, weights)
+
+    assert incident is not None
+    assert list(incident.features) == ["hour", "delay"]
+    assert incident.ranked == [("hour", 0.6), ("delay", 0.9)]
+
+
+def test_the_importance_of_a_feature_alone_decides_among_equal_effects() -> None:
+    incident, _ = step(None, [verdict(0, ("delay", 0.6), ("hour", 0.6))], 0.1, {"hour": 2.0})
+
+    assert incident is not None
+    assert [name for name, _ in incident.ranked] == ["hour", "delay"]
+
+
+def test_a_changed_world_asks_for_a_retraining_and_says_why() -> None:
+    incident, _ = play(verdict(0, ("delay", 0.9)))
+
+    assert incident is not None
+    assert incident.do == "retrain"
+    assert incident.why == (
+        "delay: values are higher or lower (0.90 standard deviations): "
+        "the traffic is no longer what the model was trained on"
+    )
+
+
+def test_a_broken_feed_asks_for_a_look_at_it() -> None:
+    incident, _ = play(verdict(0, ("carrier", 0.9), component="unseen"))
+
+    assert incident is not None
+    assert incident.do == "look at the feed"
+    assert incident.why.startswith("carrier: there are values that training never saw (0.90")
+    assert "training would learn the fault" in incident.why
+
+
+def test_what_hardly_weighs_asks_for_nothing() -> None:
+    incident, _ = step(None, [verdict(0, ("delay", 0.9))], 0.1, {"delay": 0.1})
+
+    assert incident is not None
+    assert incident.do == "nothing"
+    assert "weighs 0.09, no more than 0.1, and the predictions did not move" in incident.why
+
+
+def test_moved_predictions_ask_for_a_retraining_whatever_their_inputs_weigh() -> None:
+    first = verdict(0, ("delay", 0.9))
+    score = Finding(feature=PREDICTION, effect=0.6, p_value=0, component="location", flagged=True)
+    incident, _ = step(None, [first.but(findings=(*first.findings, score))], 0.1, {"delay": 0.1})
+
+    assert incident is not None
+    assert incident.do == "retrain"
+    assert incident.why.endswith("and the predictions moved by 0.60 standard deviations")
+
+
+def test_an_incident_that_fades_asks_for_nothing_until_it_comes_back() -> None:
+    fading, _ = play(verdict(0, ("delay", 0.6)), verdict(1))
+    back, _ = play(verdict(0, ("delay", 0.6)), verdict(1), verdict(2, ("delay", 0.2)))
+
+    assert fading is not None
+    assert back is not None
+    assert (fading.do, fading.why) == ("nothing", "it goes back to normal: 1 of 3 ordinary windows that close it")
+    assert back.do == "retrain"
+
+
+def test_the_course_holds_every_window_from_opening_to_closing() -> None:
+    quiet = [verdict(number, remainder=0.01) for number in range(2, 6)]
+    incident, _ = play(verdict(0, ("delay", 0.6)), verdict(1, ("delay", 0.3)), *quiet)
+
+    assert incident is not None
+    assert [one.effects["delay"] for one in incident.course] == [0.6, 0.3, 0.01, 0.01, 0.01]
+    assert [one.flagged for one in incident.course] == [("delay",), ("delay",), (), (), ()]
+    assert incident.course[-1].end == incident.closed
+    assert incident.why == "it is over: 3 ordinary windows in a row"
+
+
+def test_each_event_shows_the_incident_as_it_then_was() -> None:
+    incident, events = step(None, [verdict(0, ("delay", 0.6))], 0.1)
+    closed, ended = rebase(incident, MONDAY + 2 * DAY, "run-2")
+
+    assert [event.incident for event in (*events, *ended)] == [incident, closed]
+
+
+def test_a_record_of_before_is_read_and_goes_on() -> None:
+    """It says nothing of what to do until the next window."""
+    old = Incident.from_json(
+        '{"version":1,"incident_id":"m-20260303T0000","model":"m","kind":"drift","opened":"2026-03-03T00:00:00Z",'
+        '"closed":null,"features":{"delay":0.59},"windows":["2026-03-03T00:00:00Z"],"baseline_id":"run-1","quiet":0}'
+    )
+    after, _ = step(old, [verdict(1, ("delay", 0.4))], 0.1)
+
+    assert old.do is None
+    assert after is not None
+    assert (after.do, after.features, len(after.course)) == ("retrain", {"delay": 0.59}, 1)
+
+
+def test_closed_incidents_are_kept_beside_the_current_one() -> None:
+    store = MemoryStore()
+    first, _ = play(verdict(0, ("delay", 0.6)), *(verdict(n) for n in range(1, 4)))
+    second, _ = play(verdict(9, ("hour", 0.9)))
+    assert first is not None
+    assert second is not None
+    archive.keep(store, first)
+    archive.keep(store, first)
+    store.create(names.incident_path("m"), second.to_json())
+
+    assert archive.incidents(store, "m") == [second, first]
+    assert archive.incidents(store, "m", limit=1) == [second]
+    assert archive.incidents(store, "mm") == []
+
+
+def test_an_open_incident_is_not_put_into_the_archive() -> None:
+    incident, _ = play(verdict(0, ("delay", 0.6)))
+
+    assert incident is not None
+    with pytest.raises(ValueError, match="expected a closed one"):
+        archive.keep(MemoryStore(), incident)
