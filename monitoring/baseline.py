@@ -6,10 +6,12 @@ that matter move.
 
 import json
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 from monitoring.counts import Counts
 from retraining.modelspec import ModelSpec
+from retraining.quarters import PAIR_CELLS, pair_name, quarters
 from retraining.reports import Baseline, FeatureBaseline
 
 PREDICTION = "(prediction)"  # no column may be called so
@@ -23,7 +25,7 @@ class Definition:
     """One feature: into which cells its values fall, and how the training rows fell."""
 
     name: str
-    kind: Literal["numeric", "categorical"]
+    kind: Literal["numeric", "categorical", "pair"]
     training: Counts
     edges: tuple[float, ...] = ()  # numeric: cell i holds edges[i-1] <= x < edges[i]
     categories: tuple[str, ...] = ()  # categorical: cell i holds categories[i], the last cell all others
@@ -31,15 +33,21 @@ class Definition:
     low: float | None = None
     high: float | None = None
     importance: float = 1.0
+    of: tuple[str, str] | None = None  # pair: its members
+    quarters: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # pair: each member's cell → its quarter, 0..3
 
     @property
     def cells(self) -> int:
-        """How many cells its counts have."""
+        """How many cells its counts have. Cell 4a + b of a pair: quarter a of the first, quarter b of the other."""
+        if self.kind == "pair":
+            return PAIR_CELLS
         return len(self.edges) + 1 if self.kind == "numeric" else len(self.categories) + 1
 
     @property
     def complete(self) -> bool:
         """Whether the baseline lists every value its rows had, so that any other one is new."""
+        if self.kind == "pair":
+            return False
         return bool(self.values) if self.kind == "numeric" else self.training.cells[-1] == 0
 
 
@@ -63,7 +71,34 @@ def definitions(spec: ModelSpec, baseline: Baseline) -> Definitions:
         if feature.monitor and name in baseline.features
     }
     found[PREDICTION] = define(PREDICTION, baseline.prediction)
+    for first, second in pairs_of(baseline):
+        if first in found and second in found:
+            pair = define_pair(found[first], found[second], baseline.pairs[pair_name(first, second)])
+            found[pair.name] = pair
     return Definitions(baseline.baseline_id, found)
+
+
+def pairs_of(baseline: Baseline) -> list[tuple[str, str]]:
+    """The pairs that the trainer counted."""
+    known = {pair_name(first, second): (first, second) for first, second in combinations(baseline.features, 2)}
+    return [known[name] for name in baseline.pairs if name in known]
+
+
+def define_pair(first: Definition, second: Definition, counts: tuple[int, ...]) -> Definition:
+    """The sixteen cells of two inputs together. ``counts`` are the training rows that have both."""
+    rows = first.training.n
+    return Definition(
+        name=pair_name(first.name, second.name),
+        kind="pair",
+        training=Counts(rows, rows - sum(counts), 0, 0, 0, 0, counts),
+        importance=min(first.importance, second.importance),
+        of=(first.name, second.name),
+        quarters=(_quarters(first), _quarters(second)),
+    )
+
+
+def _quarters(one: Definition) -> tuple[int, ...]:
+    return quarters(one.training.cells, ordered=one.kind == "numeric")
 
 
 def define(name: str, found: FeatureBaseline, importance: float = 1.0, boolean: bool = False) -> Definition:

@@ -5,7 +5,9 @@ The files lie under ``<artifacts>/runs/<run_id>/``: ``model/`` (SavedModel), ``r
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from retraining import migrations
 from retraining.record import Record
@@ -117,3 +119,5 @@ class Baseline(Record):
     model: str
     features: dict[str, FeatureBaseline]
     prediction: FeatureBaseline  # of the score on validation rows; multiclass: the predicted class
+    # "a × b" → 16 counts of training rows, by the quarters of both inputs; rows that miss either are left out
+    pairs: Annotated[dict[str, tuple[int, ...]], Field(exclude_if=lambda pairs: not pairs)] = {}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from retraining.modelspec import ModelSpec
+from retraining.quarters import PAIR_CELLS, QUARTERS, pair_name, pairs, quarters
 from retraining.reports import Baseline, FeatureBaseline
 from trainer.data import Rows, missing
 
@@ -14,16 +15,54 @@ DISTINCT = 50  # a numeric column with at most so many values lists them
 def baseline(spec: ModelSpec, run_id: str, train: Rows, predicted: np.ndarray, classes: list[str]) -> Baseline:
     """Counts of every feature of ``train``, and of the predictions on validation rows."""
     features = {
-        name: _numeric(train.features[name])
-        if f.type == "numeric"
-        else _categorical(_as_text(train.features[name]))
+        name: numeric(train.features[name]) if f.type == "numeric" else _categorical(_as_text(train.features[name]))
         for name, f in spec.features.items()
     }
     if spec.training.task == "multiclass":
         of_prediction = _categorical(np.array(classes, dtype=object)[predicted.argmax(axis=1)])
     else:
-        of_prediction = _numeric(predicted)
-    return Baseline(baseline_id=run_id, model=spec.name, features=features, prediction=of_prediction)
+        of_prediction = numeric(predicted)
+    return Baseline(
+        baseline_id=run_id,
+        model=spec.name,
+        features=features,
+        prediction=of_prediction,
+        pairs=_pairs(spec, train, features),
+    )
+
+
+def _pairs(spec: ModelSpec, train: Rows, found: dict[str, FeatureBaseline]) -> dict[str, tuple[int, ...]]:
+    """Rows by the quarters of two inputs, for all pairs of the most important ones that are watched."""
+    watched = [(name, f.importance) for name, f in spec.features.items() if f.monitor]
+    wanted = pairs(watched)
+    names = sorted({name for pair in wanted for name in pair})
+    quarter = {name: _quarter(train.features[name], found[name]) for name in names}
+    return {pair_name(a, b): _crossed(quarter[a], quarter[b]) for a, b in wanted}
+
+
+def counted_pair(
+    columns: tuple[np.ndarray, np.ndarray], found: tuple[FeatureBaseline, FeatureBaseline]
+) -> tuple[int, ...]:
+    """Rows by the quarters of two columns, in sixteen cells; rows that miss either are left out."""
+    return _crossed(_quarter(columns[0], found[0]), _quarter(columns[1], found[1]))
+
+
+def _crossed(first: np.ndarray, second: np.ndarray) -> tuple[int, ...]:
+    both = (first >= 0) & (second >= 0)
+    cells = first[both].astype(np.int64) * QUARTERS + second[both]
+    return tuple(np.bincount(cells, minlength=PAIR_CELLS).tolist())
+
+
+def _quarter(column: np.ndarray, found: FeatureBaseline) -> np.ndarray:
+    """The quarter of every row, as int8; -1 where the value is missing."""
+    place = np.array(quarters(found.counts, ordered=found.kind == "numeric"), dtype=np.int8)
+    if found.kind == "numeric":
+        cells = np.searchsorted(np.array(found.edges), column.astype(np.float64), side="right")
+        return np.where(np.isnan(column), np.int8(-1), place[cells])
+    cell = {value: index for index, value in enumerate(found.categories)}
+    values, inverse = np.unique(_as_text(column).astype(str), return_inverse=True)
+    of_value = [place[cell.get(value, -1)] if value else -1 for value in values.tolist()]
+    return np.array(of_value, dtype=np.int8)[inverse]
 
 
 def _as_text(column: np.ndarray) -> np.ndarray:
@@ -42,7 +81,8 @@ def _edges(present: np.ndarray, distinct: np.ndarray) -> np.ndarray:
     return np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 
-def _numeric(column: np.ndarray) -> FeatureBaseline:
+def numeric(column: np.ndarray) -> FeatureBaseline:
+    """Counts of a column of numbers; NaN is missing."""
     column = column.astype(np.float64)
     present = column[~np.isnan(column)]
     distinct = np.unique(present)
