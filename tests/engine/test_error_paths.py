@@ -11,6 +11,7 @@ from local.memory.endpoints import MemoryEndpoints
 from retraining import names, rollout_loop, run_loop
 from retraining.errors import BadConfig, Conflict, Refused
 from retraining.health import rollouts_health, runs_health
+from retraining.intake import Claim
 from retraining.modelfile import load_models
 from retraining.modules import specs
 from retraining.reach import reachable
@@ -66,6 +67,24 @@ def test_two_ticks_claim_a_trigger_for_one_run(cloud: Cloud) -> None:
 
     assert [len(found.causes) for found in cloud.all_runs] == [2]
     assert cloud.store.list("inbox/") == []
+
+
+def test_a_claim_that_somebody_else_wrote_meanwhile_is_followed(cloud: Cloud) -> None:
+    """It was not there when it was looked for, and is there when it is written: the first one decides."""
+    cloud.trigger(key="one")
+    path = names.claim_path("flights", "one")
+
+    def between(name: str, act: Callable[[], object]) -> object:
+        if name == "claim trigger" and cloud.store.read(path) is None:
+            act()
+        return act()
+
+    cloud.effect = between
+    cloud.tick()
+    found = cloud.store.read(path)
+    assert found is not None
+
+    assert [each.run_id for each in cloud.all_runs] == [Claim.from_json(found.body).run_id]
 
 
 def test_a_trigger_that_comes_as_its_run_ends_opens_the_next(cloud: Cloud) -> None:

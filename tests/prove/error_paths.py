@@ -2,8 +2,8 @@
 
 Wrong handling of errors that were signalled is behind nearly every catastrophic failure of distributed systems
 (Yuan et al., "Simple testing can prevent most critical failures", OSDI 2014). So every ``except`` of what is
-deployed must have run in some test, and the engines must have no branch that none takes. What is left has its reason
-here.
+deployed must have run in some test, and the engines must have no branch that none takes. What is left has its
+reason here.
 """
 
 import ast
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.prove.report import Part
 
@@ -31,6 +32,10 @@ SUITES = (
     "story",
     "upgrade",
     "security",
+    "doctor",
+    "delivery/test_following.py",
+    "delivery/test_modules.py",
+    "delivery/test_bucket.py",
 )
 ENGINES = (
     "collect",
@@ -72,7 +77,14 @@ def handlers(path: Path) -> Iterator[Handler]:
             yield Handler(file, node.lineno, catches, range(node.body[0].lineno, last + 1))
 
 
-def measure(suites: tuple[str, ...] = SUITES) -> dict[str, dict[str, list[list[int]]]]:
+def last_cases(path: Path) -> Iterator[int]:
+    """The lines of the last ``case`` of every ``match``. mypy proves that one of them fits: none falls through."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Match):
+            yield node.cases[-1].pattern.lineno
+
+
+def measure(suites: tuple[str, ...] = SUITES) -> dict[str, dict[str, Any]]:
     """Run the suites; per file, as coverage reports it: lines that ran, and branches that none took.
 
     Raises RuntimeError when a test fails: then the figures say nothing.
@@ -85,7 +97,7 @@ def measure(suites: tuple[str, ...] = SUITES) -> dict[str, dict[str, list[list[i
         if done.returncode:
             raise RuntimeError(f"the tests failed with {done.returncode}")
         subprocess.run([*tool, "json", f"--data-file={data}", "-q", "-o", report], cwd=ROOT, check=True)
-        files: dict[str, dict[str, list[list[int]]]] = json.loads(Path(report).read_text())["files"]
+        files: dict[str, dict[str, Any]] = json.loads(Path(report).read_text())["files"]
     return files
 
 
@@ -103,7 +115,9 @@ def proof(deep: bool) -> Part:
         broken += [f"{one.file}:{one.line}: no test enters `except {one.catches}`" for one in open_]
     for engine in ENGINES:
         file = f"retraining/{engine}.py"
-        seen, left = files[file]["executed_branches"], files[file]["missing_branches"]
+        last = set(last_cases(ROOT / file))
+        seen = files[file]["executed_branches"]
+        left = [(begin, end) for begin, end in files[file]["missing_branches"] if begin not in last]
         rows.append((f"branches of {engine}", str(len(seen) + len(left)), "0", str(len(left))))
         broken += [f"{file}:{begin}: no test goes from here to {_to(end)}" for begin, end in left]
         broken += [f"{file}:{line}: no test comes here" for line in files[file]["missing_lines"]]
@@ -116,7 +130,7 @@ def proof(deep: bool) -> Part:
     )
 
 
-def _entered(handler: Handler, files: dict[str, dict[str, list[list[int]]]]) -> bool:
+def _entered(handler: Handler, files: dict[str, dict[str, Any]]) -> bool:
     seen = files.get(handler.file, {}).get("executed_lines", [])
     return any(line in seen for line in handler.body)
 

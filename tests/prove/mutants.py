@@ -109,8 +109,9 @@ def _killer(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> tuple[str
     """Who saw it. A run that could not even begin is no kill: 1 says that a test failed."""
     if done.returncode == 0:
         return "", f"{mutant.name}: survived in {mutant.file}"
-    if done.returncode != 1:
-        return "", f"{mutant.name}: {' '.join(mutant.tests)} did not run: {done.stdout[-800:]}{done.stderr[-800:]}"
+    if done.returncode != 1 or not done.stdout.strip():
+        what = mutant.search[0] if mutant.search else " ".join(mutant.tests)
+        return "", f"{mutant.name}: {what} did not run: {done.stdout[-800:]}{done.stderr[-800:]}"
     if mutant.search:
         first = done.stdout.strip().splitlines()[0]
         return f"search of {mutant.search[0]}: {first}", ""

@@ -7,8 +7,8 @@ from flask import Flask, Response, request
 from flask.testing import FlaskClient
 
 from retraining import names
-from tests.prove.fuzz import TARGETS, Tally, post, run
-from tests.prove.hostile import Sent, make
+from tests.prove.fuzz import Tally, post, run
+from tests.prove.hostile import TARGETS, Sent, make
 from tests.prove.witness import wrong
 
 # The framework asks for the time in a way that Python no longer likes.

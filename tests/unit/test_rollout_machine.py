@@ -241,6 +241,14 @@ def test_steps(before: Rollout, around: RolloutView, after: str) -> None:
     assert brief(next_step(before, FLIGHTS, around)) == after
 
 
+def test_an_undecided_step_waits_for_a_person_where_the_model_file_says_so() -> None:
+    """Others go back by themselves."""
+    careful = FLIGHTS.model_copy(update={"rollout": FLIGHTS.rollout.model_copy(update={"undecided": "hold"})})
+    found = next_step(at(1, entered=TOO_LONG), careful, view(split(25), verdict=Verdict.NO_DATA))
+
+    assert brief(found) == "held"
+
+
 FULL = record(Phase.FULL, split(100), step=3)
 BACK = record(Phase.ROLLING_BACK, split(25), step=1, reason="worse")
 
@@ -260,6 +268,36 @@ BACK = record(Phase.ROLLING_BACK, split(25), step=1, reason="worse")
             view(split(100), deployed={NEW.deployed_id: "m@2"}),
             "promoted",
             id="promoted",
+        ),
+        pytest.param(
+            record(Phase.CLEANUP, split(100), intended=split(100), entered=TOO_LONG),
+            view(split(50)),
+            "held",
+            id="a person changed the split after the soak",
+        ),
+        pytest.param(
+            record(Phase.CLEANUP, split(50), intended=split(100)),
+            view(split(50)),
+            "traffic 100",
+            id="the split of the cleanup is given again",
+        ),
+        pytest.param(
+            record(Phase.CLEANUP, split(50), intended=split(100), entered=TOO_LONG),
+            view(split(50)),
+            "held",
+            id="the endpoint does not take the split of the cleanup",
+        ),
+        pytest.param(
+            record(Phase.CLEANUP, split(100), entered=TOO_LONG, retired=()),
+            view(split(100)),
+            "note",
+            id="a champion that will not go is noted",
+        ),
+        pytest.param(
+            record(Phase.CLEANUP, split(100), entered=TOO_LONG),
+            view(split(100)),
+            "promoted",
+            id="and keeps the rollout no longer",
         ),
         pytest.param(BACK, view(split(25)), "note", id="the way back: intent"),
         pytest.param(BACK.but(intended=split(0)), view(split(25)), "traffic 0", id="the way back: traffic"),

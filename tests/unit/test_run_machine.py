@@ -243,6 +243,14 @@ def test_tuning(trials: tuple[Trial, ...], after: str) -> None:
     assert brief(next_step(before, FLIGHTS, tuning_view(*trials))) == after
 
 
+def test_a_model_file_that_no_longer_says_how_to_tune_ends_its_tuning() -> None:
+    """Nobody could say what to look for."""
+    before = run(RunState.TUNING, decision=TUNE, snapshot=snapshot())
+    untuned = FLIGHTS.model_copy(update={"tuning": None})
+
+    assert brief(next_step(before, untuned, tuning_view())) == "failed"
+
+
 @pytest.mark.parametrize(
     ("difference", "approval", "after"),
     [
