@@ -13,7 +13,13 @@ from retraining.views import SnapshotView
 PARTS = ("train", "eval", "test")
 
 LABEL_TYPES: dict[Task, str] = {"binary": "INT64", "multiclass": "STRING", "regression": "FLOAT64"}
-_FEATURE_TYPES = {"numeric": "FLOAT64", "categorical": "STRING", "boolean": "BOOL"}
+_FEATURE_TYPES = {
+    "numeric": "FLOAT64",
+    "categorical": "STRING",
+    "boolean": "BOOL",
+    "timestamp": "TIMESTAMP",
+    "text": "STRING",
+}
 
 
 def query(spec: ModelSpec, run_id: str, table: Sql, until: datetime, uri: str) -> Query:

@@ -40,6 +40,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 Table = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 Cron = Annotated[str, AfterValidator(_cron)]
+# customer.address.country, tags[0] or, where an instance is a list, [3]
+PayloadPath = Annotated[
+    str, Field(max_length=200, pattern=r"^(([A-Za-z_]\w*|\[\d{1,4}\])(\.[A-Za-z_]\w*|\[\d{1,4}\])*)?$")
+]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Task = Literal["binary", "multiclass", "regression"]
@@ -78,12 +82,19 @@ class Source(Part):
 
 
 class Feature(Part):
-    """One input of the model."""
+    """One input of the model, or a value of its requests that is watched only: times and texts are no inputs."""
 
-    type: Literal["numeric", "categorical", "boolean"]
+    type: Literal["numeric", "categorical", "boolean", "timestamp", "text"]
     max_null_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     importance: Annotated[float, Field(gt=0)] = 1.0  # weight in drift incidents
     monitor: bool = True  # false for what follows the calendar: a weekday moves every day and drifts never
+    # Where the value lies in a logged instance; empty: under its own name. Left out of the digest when empty.
+    path: Annotated[PayloadPath, Field(exclude_if=lambda path: not path)] = ""
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the model reads it."""
+        return self.type not in ("timestamp", "text")
 
 
 class Split(Part):
@@ -284,6 +295,15 @@ class Rollout(Part):
         return self
 
 
+class RequestLog(Part):
+    """The table in which the endpoint's requests are logged."""
+
+    table: Table | None = None  # dataset.table, shared or not; None: this system's own, named after the endpoint
+    format: Literal["vertex", "ai_platform"] = "vertex"  # ai_platform: raw_data, raw_prediction, groundtruth
+    sampling_rate: Share = 1.0  # of the requests that are logged; volumes are corrected for it
+    max_gigabytes: Annotated[float, Field(gt=0)] = 200.0  # a pass over new rows that would bill more is refused
+
+
 class Machine(Part):
     """What a job or a server runs on, and what an hour of it costs."""
 
@@ -320,6 +340,7 @@ class ModelSpec(Part):
     gate: Gate
     rollout: Rollout
     endpoint: Name
+    log: Annotated[RequestLog, Field(exclude_if=lambda log: log == RequestLog())] = RequestLog()
     machines: Machines
     # The first version is not written out: what it adds to says the same as before, under the same digest.
     version: Annotated[int, Field(exclude_if=lambda version: version == 1)] = MODEL_FILE.version
@@ -344,11 +365,13 @@ class ModelSpec(Part):
         reserved = {self.source.label, self.source.timestamp, self.source.key}
         if clash := sorted(reserved & set(self.features)):
             raise ValueError(f"{clash[0]} is label, timestamp or key and cannot be a feature")
+        if not self.inputs:
+            raise ValueError("features: expected at least one that is numeric, categorical or boolean")
         if self.gate.metric not in METRICS[self.training.task]:
             raise ValueError(f"gate.metric {self.gate.metric} does not fit task {self.training.task}")
         for column in self.gate.slices.by:
-            if column not in self.features:
-                raise ValueError(f"gate.slices.by names {column}, which is not a feature")
+            if column not in self.inputs:
+                raise ValueError(f"gate.slices.by names {column}, which is not a feature that the model reads")
         tunable = [n for n, h in self.training.hyperparameters.items() if h.tune]
         if self.tuning and not tunable:
             raise ValueError("tuning needs at least one hyperparameter with a tune range")
@@ -360,11 +383,16 @@ class ModelSpec(Part):
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()[:12]
 
     @property
+    def inputs(self) -> dict[str, Feature]:
+        """The features that the model reads, in the file's order; the others are watched only."""
+        return {name: f for name, f in self.features.items() if f.is_input}
+
+    @property
     def numeric(self) -> tuple[str, ...]:
-        """Names of the numeric features, in the file's order."""
-        return tuple(name for name, f in self.features.items() if f.type == "numeric")
+        """Names of the numeric inputs, in the file's order."""
+        return tuple(name for name, f in self.inputs.items() if f.type == "numeric")
 
     @property
     def categorical(self) -> tuple[str, ...]:
-        """Names of the categorical and boolean features, in the file's order."""
-        return tuple(name for name, f in self.features.items() if f.type != "numeric")
+        """Names of the categorical and boolean inputs, in the file's order."""
+        return tuple(name for name, f in self.inputs.items() if f.type != "numeric")

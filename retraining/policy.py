@@ -61,7 +61,7 @@ def cooldown(spec: ModelSpec, failures: int) -> timedelta:
 
 def features_digest(spec: ModelSpec) -> str:
     """Changes when the inputs of the model change."""
-    return short_hash(repr(sorted((name, f.type) for name, f in spec.features.items())))
+    return short_hash(repr(sorted((name, f.type) for name, f in spec.inputs.items())))
 
 
 def choose_action(spec: ModelSpec, run: Run, situation: Situation) -> tuple[Action, str]:

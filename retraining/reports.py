@@ -117,7 +117,9 @@ class Baseline(Record):
 
     baseline_id: str  # the run that made it
     model: str
-    features: dict[str, FeatureBaseline]
+    features: dict[str, FeatureBaseline]  # by series: a feature's name, or <feature>:<what is counted of it>
     prediction: FeatureBaseline  # of the score on validation rows; multiclass: the predicted class
+    # A text's feature → its most frequent tokens; the others are unknown.
+    vocabularies: Annotated[dict[str, tuple[str, ...]], Field(exclude_if=lambda found: not found)] = {}
     # "a × b" → 16 counts of training rows, by the quarters of both inputs; rows that miss either are left out
     pairs: Annotated[dict[str, tuple[int, ...]], Field(exclude_if=lambda pairs: not pairs)] = {}

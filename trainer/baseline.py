@@ -1,11 +1,15 @@
 """What the training rows looked like, as counts: the reference of drift detection once this model serves."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from retraining.modelspec import ModelSpec
 from retraining.quarters import PAIR_CELLS, QUARTERS, pair_name, pairs, quarters
 from retraining.reports import Baseline, FeatureBaseline
+from retraining.series import Series, series
 from trainer.data import Rows, missing
+from trainer.derived import derived, vocabulary
 
 BINS = 20
 TOP = 50  # categories counted one by one; the rest together
@@ -13,10 +17,13 @@ DISTINCT = 50  # a numeric column with at most so many values lists them
 
 
 def baseline(spec: ModelSpec, run_id: str, train: Rows, predicted: np.ndarray, classes: list[str]) -> Baseline:
-    """Counts of every feature of ``train``, and of the predictions on validation rows."""
+    """Counts of every series of ``train``, and of the predictions on validation rows."""
+    vocabularies = {
+        name: vocabulary(train.watched[name]) for name, f in spec.features.items() if f.type == "text" and f.monitor
+    }
     features = {
-        name: numeric(train.features[name]) if f.type == "numeric" else _categorical(_as_text(train.features[name]))
-        for name, f in spec.features.items()
+        one.name: numeric(column) if one.kind == "numeric" else _categorical(_as_text(column))
+        for one, column in _columns(spec, train, vocabularies)
     }
     if spec.training.task == "multiclass":
         of_prediction = _categorical(np.array(classes, dtype=object)[predicted.argmax(axis=1)])
@@ -27,13 +34,26 @@ def baseline(spec: ModelSpec, run_id: str, train: Rows, predicted: np.ndarray, c
         model=spec.name,
         features=features,
         prediction=of_prediction,
+        vocabularies=vocabularies,
         pairs=_pairs(spec, train, features),
     )
 
 
+def _columns(
+    spec: ModelSpec, train: Rows, vocabularies: dict[str, tuple[str, ...]]
+) -> Iterator[tuple[Series, np.ndarray]]:
+    """Every series with its values of the training rows."""
+    for name, feature in spec.features.items():
+        for one in series(name, feature):
+            if feature.is_input:
+                yield one, train.features[name]
+            elif feature.monitor:
+                yield one, derived(one, train.watched[name], train.timestamp, vocabularies.get(name, ()))
+
+
 def _pairs(spec: ModelSpec, train: Rows, found: dict[str, FeatureBaseline]) -> dict[str, tuple[int, ...]]:
     """Rows by the quarters of two inputs, for all pairs of the most important ones that are watched."""
-    watched = [(name, f.importance) for name, f in spec.features.items() if f.monitor]
+    watched = [(name, f.importance) for name, f in spec.inputs.items() if f.monitor]
     wanted = pairs(watched)
     names = sorted({name for pair in wanted for name in pair})
     quarter = {name: _quarter(train.features[name], found[name]) for name in names}

@@ -1,6 +1,6 @@
 """Rows from files into columns: what the model file promises, checked before anything is fitted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,17 @@ class Rows:
     features: Columns
     label: np.ndarray  # float64 for binary and regression, str for multiclass
     timestamp: np.ndarray  # datetime64[us], UTC
+    watched: Columns = field(default_factory=dict)  # what no model reads. text: str; timestamp: datetime64[us], UTC
 
     def __len__(self) -> int:
         return len(self.label)
 
     def take(self, index: np.ndarray) -> "Rows":
         """The rows at ``index`` (positions or a mask)."""
-        features = {name: column[index] for name, column in self.features.items()}
-        return Rows(features, self.label[index], self.timestamp[index])
+        features, watched = (
+            {name: column[index] for name, column in columns.items()} for columns in (self.features, self.watched)
+        )
+        return Rows(features, self.label[index], self.timestamp[index], watched)
 
 
 def read_dataset(
@@ -82,15 +85,18 @@ def _rows(table: Any, spec: ModelSpec, pattern: str, may_be_empty: bool) -> Rows
         raise Unusable(f"{pattern}: column {source.label}: every label is missing")
     features = {
         name: _text(table, name, pattern) if feature.type == "categorical" else _number(table, name, pattern)
-        for name, feature in spec.features.items()
+        for name, feature in spec.inputs.items()
     }
-    return Rows(features, _label(table, spec, pattern), _timestamp(table, source.timestamp, pattern))
+    watched = {
+        name: _text(table, name, pattern) if feature.type == "text" else _timestamp(table, name, pattern)
+        for name, feature in spec.features.items()
+        if not feature.is_input
+    }
+    return Rows(features, _label(table, spec, pattern), _timestamp(table, source.timestamp, pattern), watched)
 
 
 def _nothing(spec: ModelSpec) -> Rows:
-    kinds = {
-        name: object if feature.type == "categorical" else np.float32 for name, feature in spec.features.items()
-    }
+    kinds = {name: object if feature.type == "categorical" else np.float32 for name, feature in spec.inputs.items()}
     label = object if spec.training.task == "multiclass" else np.float64
     columns = {name: np.empty(0, kind) for name, kind in kinds.items()}
     return Rows(columns, np.empty(0, label), np.empty(0, "M8[us]"))
@@ -138,7 +144,7 @@ def missing(column: np.ndarray) -> np.ndarray:
 
 def check(rows: Rows, spec: ModelSpec) -> None:
     """Refuse rows from which nothing can be learnt. Raises Unusable."""
-    for name in spec.features:
+    for name in spec.inputs:
         if missing(rows.features[name]).all():
             raise Unusable(f"column {name}: every value is missing")
     label, task = spec.source.label, spec.training.task

@@ -30,7 +30,7 @@ def columns(content: bytes, spec: ModelSpec) -> Columns:
     """The rows of a file as columns."""
     rows = json.loads(content)["rows"]
     found: Columns = {}
-    for name, feature in spec.features.items():
+    for name, feature in spec.inputs.items():
         values = [row.get(name) for row in rows]
         if feature.type == "categorical":
             found[name] = np.array([value or "" for value in values], dtype=object)

@@ -33,8 +33,8 @@ class Preprocess(tf.Module):
 
     def __init__(self, spec: ModelSpec, rows: Rows, num_buckets: int) -> None:
         super().__init__()
-        text = [name for name, f in spec.features.items() if f.type == "categorical"]
-        self.numeric = [name for name in spec.features if name not in text]
+        text = [name for name, f in spec.inputs.items() if f.type == "categorical"]
+        self.numeric = [name for name in spec.inputs if name not in text]
         self.categorical = text
         columns = {name: rows.features[name] for name in self.numeric}
         means = [float(np.nanmean(column, dtype=np.float64)) for column in columns.values()]

@@ -17,8 +17,11 @@ FITS = {
     "binary": frozenset({"INTEGER", "BOOLEAN"}),
     "multiclass": frozenset({"STRING", "INTEGER"}),
     "regression": _NUMBERS,
+    "timestamp": frozenset({"TIMESTAMP"}),
+    "text": frozenset({"STRING"}),
 }
 _KEYS = frozenset({"STRING", "INTEGER"})
+_KINDS = {"numeric": "FLOAT64", "boolean": "BOOL", "timestamp": "TIMESTAMP"}  # of a new column; others: STRING
 _HOUR = timedelta(hours=1)
 
 
@@ -197,7 +200,7 @@ def _alter(wanted: Wanted, spec: ModelSpec, column: str, missing: bool) -> str:
     """A missing column can only be added where it may be empty, and only its owner can fill it."""
     if not missing or column not in spec.features or not wanted.cloud:
         return ""
-    kind = {"numeric": "FLOAT64", "categorical": "STRING", "boolean": "BOOL"}[spec.features[column].type]
+    kind = _KINDS.get(spec.features[column].type, "STRING")
     return (
         f"bq --project_id={wanted.settings.project} query --use_legacy_sql=false "
         f"'ALTER TABLE {spec.source.table} ADD COLUMN {column} {kind}'"

@@ -36,7 +36,7 @@ def rows_of(spec: ModelSpec, frame: pd.DataFrame) -> Rows:
         name: frame[name].astype(object).to_numpy()
         if feature.type == "categorical"
         else frame[name].to_numpy(dtype=np.float32)
-        for name, feature in spec.features.items()
+        for name, feature in spec.inputs.items()
     }
     stamp = frame[spec.source.timestamp].dt.tz_localize(None).to_numpy(dtype="M8[us]")
     label = frame[spec.source.label].to_numpy(dtype=np.float64)

@@ -6,7 +6,13 @@ from google.cloud import bigquery
 
 from retraining.modelspec import ModelSpec
 
-_FEATURES = {"numeric": "FLOAT64", "categorical": "STRING", "boolean": "BOOL"}
+_FEATURES = {
+    "numeric": "FLOAT64",
+    "categorical": "STRING",
+    "boolean": "BOOL",
+    "timestamp": "TIMESTAMP",
+    "text": "STRING",
+}
 _LABELS = {"regression": "FLOAT64", "binary": "INT64", "multiclass": "STRING"}
 
 
