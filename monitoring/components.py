@@ -7,7 +7,7 @@ the baseline's smallest and largest.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from operator import mul
 
@@ -19,11 +19,15 @@ SHARES = ("missing", "unseen", "range")
 NUMERIC = ("location", "scale", "shape", "missing", "range")
 DISCRETE = ("location", "scale", "shape", "missing", "unseen")
 CATEGORICAL = ("shape", "category", "missing", "unseen")
+PAIR = ("association",)
+CROWDED = 0.25  # share of the categories judged by themselves that may lie close to the threshold
 MIN_EXPECTED = 5.0  # rows that a cell of the shape must be expected to hold; smaller ones are pooled
 
 
 def components(definition: Definition) -> tuple[str, ...]:
     """Which parts of this feature are judged."""
+    if definition.kind == "pair":
+        return PAIR
     if definition.kind == "categorical":
         return CATEGORICAL
     return DISCRETE if definition.values else NUMERIC
@@ -50,10 +54,44 @@ def settled(definition: Definition) -> tuple[bool, ...]:
     counted too high. They are judged together with the unlisted ones when the training rows are the reference.
     """
     counts = definition.training.cells
-    if definition.kind == "numeric" or definition.complete or len(counts) < 2:
+    if definition.kind != "categorical" or definition.complete or len(counts) < 2:
         return (True,) * len(counts)
-    least = min(counts[:-1])
-    return (*(count > least + 3 * sqrt(least) for count in counts[:-1]), True)
+    least = _threshold(counts)
+    return (*(count >= least for count in counts[:-1]), True)
+
+
+def _threshold(counts: Sequence[int]) -> int:
+    """The count from which on a listed category is judged by itself: well above the least one, and where few others
+    lie so near that luck alone could have put them above or below."""
+    listed = counts[:-1]
+    place = int(min(listed) + 3 * sqrt(min(listed))) + 1
+    for least in sorted({place, *(count + 1 for count in listed if count >= place)}):
+        near = sum(least <= count <= least + sqrt(least) for count in listed)
+        if near <= CROWDED * sum(count >= least for count in listed):
+            return least
+    return max(listed) + 1
+
+
+def fresh(definition: Definition) -> Counts:
+    """The training rows as other rows of the same kind are expected to look.
+
+    What was chosen for being counted k times or more is counted too high: of the rows of those counted exactly k
+    times, the next sample has as many elsewhere (Good and Turing; k is 1 where every value is listed). They are
+    moved to the unlisted ones, so that the first new value is no surprise.
+    """
+    training, counts = definition.training, definition.training.cells
+    if definition.kind == "numeric" and definition.values:
+        return replace(training, n_unseen=max(training.n_unseen, sum(count == 1 for count in counts)))
+    if definition.kind != "categorical" or len(counts) < 2:
+        return training
+    least = 1 if definition.complete else _threshold(counts)
+    near = 0 if definition.complete else int(sqrt(least))
+    listed = counts[:-1]
+    alike = sum(abs(count - least) <= near for count in listed)
+    giving = sum(count for count in listed if least <= count <= least + near)
+    left = max(0.0, 1 - least * alike / (2 * near + 1) / giving) if giving else 1.0
+    cells = [round(count * left) if least <= count <= least + near else count for count in listed]
+    return replace(training, cells=(*cells, sum(counts) - sum(cells)))
 
 
 def pool_unsettled(counts: Counts, keep: Sequence[bool]) -> Counts:
@@ -62,9 +100,7 @@ def pool_unsettled(counts: Counts, keep: Sequence[bool]) -> Counts:
         return counts
     listed = [count for count, kept in zip(counts.cells, keep, strict=True) if kept]
     listed[-1] += sum(count for count, kept in zip(counts.cells, keep, strict=True) if not kept)
-    return Counts(
-        counts.n, counts.n_null, counts.n_unparseable, counts.n_unseen, counts.n_low, counts.n_high, tuple(listed)
-    )
+    return replace(counts, cells=tuple(listed))
 
 
 @dataclass(frozen=True)
@@ -94,17 +130,17 @@ def scores(component: str, cells: Sequence[int]) -> Scores:
     """The scores of a component of one degree of freedom; ``cells`` are the rows whose ranks are used."""
     if component in SHARES or component == "category":
         return SHARE
-    location = _normal_scores(cells)
+    location = normal_scores(cells)
     if component == "location":
         return Scores(location)
     return Scores(tuple(s * s for s in location))
 
 
-def _normal_scores(cells: Sequence[int]) -> tuple[float, ...]:
+def normal_scores(cells: Sequence[float]) -> tuple[float, ...]:
     """The mean of a standard normal variable over each cell's slice of the ranks."""
-    total = max(1, sum(cells))
+    total = sum(cells) or 1
     edge = 1 / (2 * total + 2)
-    found, below, density_below = [], 0, 0.0
+    found, below, density_below = [], 0.0, 0.0
     for count in cells:
         above = below + count
         density = normal_density(normal_quantile(above / total)) if 0 < above < total else 0.0
@@ -126,11 +162,12 @@ def pools(kind: str, cells: Sequence[int], rows: int) -> tuple[int, ...]:
     are spread like ``cells``. Neighbours are pooled for numbers, the smallest for categories."""
     total = max(1, sum(cells))
     need = MIN_EXPECTED * total / max(1, min(rows, total))
-    return _neighbours(cells, need) if kind == "numeric" else _smallest(cells, need)
+    return neighbours(cells, need) if kind == "numeric" else _smallest(cells, need)
 
 
-def _neighbours(cells: Sequence[int], need: float) -> tuple[int, ...]:
-    found, pool, held = [], 0, 0
+def neighbours(cells: Sequence[float], need: float) -> tuple[int, ...]:
+    """To which pool each cell belongs, when neighbours are pooled until they hold ``need``."""
+    found, pool, held = [], 0, 0.0
     for count in cells:
         if held >= need:
             pool, held = pool + 1, 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import log10, sqrt
 
 from monitoring.baseline import Definition, Definitions
-from monitoring.components import SHARES, components, pool_unsettled, settled
+from monitoring.components import SHARES, components, fresh, pool_unsettled, settled
 from monitoring.counts import Counts
 from monitoring.statistics import Moved, compare
 from monitoring.tails import f_quantile, normal_quantile
@@ -67,14 +67,14 @@ def from_training(definitions: Definitions, spreads: Spreads | None = None) -> R
 def judge(
     definitions: Definitions, window: Mapping[str, Counts], against: Reference, rule: Rule
 ) -> tuple[Finding, ...]:
-    """Every feature of the window that the reference knows, most important effect first."""
+    """Every feature and pair of the window that the reference knows, most important effect first. A pair of which a
+    member moved by itself is not flagged: the member's own finding says more."""
     known = {name: one for name, one in definitions.features.items() if name in window and name in against.counts}
-    tests = sum(len(components(one)) for one in known.values())
-    level = rule.alpha / max(1, tests)
-    found = [
-        (judge_feature(one, window[name], against, rule, level), one.importance) for name, one in known.items()
-    ]
-    return tuple(finding for finding, weight in sorted(found, key=lambda f: (-f[0].effect * f[1], f[0].feature)))
+    level = rule.alpha / max(1, sum(len(components(one)) for one in known.values()))
+    found = [judge_feature(one, window[name], against, rule, level) for name, one in known.items()]
+    alone = {finding.feature for finding in found if finding.flagged and known[finding.feature].of is None}
+    found = [one.but(flagged=False) if alone.intersection(known[one.feature].of or ()) else one for one in found]
+    return tuple(sorted(found, key=lambda one: (-one.effect * known[one.feature].importance, one.feature)))
 
 
 def judge_feature(definition: Definition, window: Counts, against: Reference, rule: Rule, level: float) -> Finding:
@@ -84,7 +84,7 @@ def judge_feature(definition: Definition, window: Counts, against: Reference, ru
     ours, theirs = window, reference
     if definition.name in against.training:
         keep = settled(definition)
-        ours, theirs = pool_unsettled(window, keep), pool_unsettled(reference, keep)
+        ours, theirs = pool_unsettled(window, keep), pool_unsettled(fresh(definition), keep)
     moved = [
         compare(definition, name, ours, theirs, spreads.get(name, CHANCE))
         for name in components(definition)

@@ -7,11 +7,12 @@ grow with the rows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import sqrt, sumprod
 
 from monitoring.baseline import Definition
 from monitoring.components import MIN_EXPECTED, SHARES, pooled, pools, scores, vector
 from monitoring.counts import Counts
+from monitoring.pairs import SMOOTHING, layout, raked, shares, trend
 from monitoring.tails import hypergeometric_tails
 from monitoring.variation import Spread
 
@@ -34,6 +35,8 @@ def compare(definition: Definition, component: str, window: Counts, reference: C
     ours, theirs = vector(definition, window, component), vector(definition, reference, component)
     if not sum(ours) or not sum(theirs):
         return Moved(component, *NOTHING)
+    if component == "association":
+        return Moved(component, *_association(ours, theirs, spread))
     if component == "shape":
         return Moved(component, *_shape(definition.kind, ours, theirs, spread))
     if component == "category":
@@ -106,6 +109,28 @@ def _shape(kind: str, ours: Sequence[int], theirs: Sequence[int], spread: Spread
             statistic += squared * (n + m) / (a + b)
             distance += 2 * squared / (a / n + b / m)
     return spread.tail(rows * statistic, rows, df), _excess(distance, df * spread.factor(rows, df) / rows)
+
+
+def _association(ours: Sequence[int], theirs: Sequence[int], spread: Spread) -> tuple[float, float]:
+    """The sixteen cells together, and "high with high" alone, whichever is the more surprising; the p-value pays
+    for the choice."""
+    n, m = sum(ours), sum(theirs)
+    rows = _effective(n, m)
+    plan = layout(ours, round(rows))
+    if not plan.free:
+        return NOTHING
+    here = shares(plan.merged(ours))
+    there = raked(shares(plan.merged(theirs), SMOOTHING), here, plan.shape)
+    both = [(n * a + m * b) / (n + m) for a, b in zip(here, there, strict=True)]
+    moved = [a - b for a, b in zip(here, there, strict=True)]
+    statistic = sum(d * d / max(p, MIN_EXPECTED / rows) for d, p in zip(moved, both, strict=True))
+    noise = plan.free * spread.factor(rows, plan.free) / rows
+    table = spread.tail(rows * statistic, rows, plan.free), _excess(statistic, noise)
+    known = spread.cells[0] if spread.cells else spread
+    distance = sumprod(trend(both, plan.shape), moved) ** 2
+    along = known.tail(rows * distance, rows, 1), _excess(distance, known.factor(rows, 1) / rows)
+    p_value, effect = min(table, along, key=lambda one: (one[0], -one[1]))
+    return min(1.0, 2 * p_value), effect
 
 
 def _effective(n: int, m: int) -> float:

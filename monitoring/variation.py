@@ -9,11 +9,12 @@ read as Fisher's F.
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from operator import mul
+from math import sumprod
 
 from monitoring.baseline import Definition
 from monitoring.components import components, one_cell, pooled, pools, scores, vector
 from monitoring.counts import Counts, add
+from monitoring.pairs import SMOOTHING, directions, layout, shares
 from monitoring.tails import chi2_tail, f_tail
 
 Grouped = Sequence[tuple[Hashable, Counts]]  # ordinary windows of one feature, each with its group
@@ -66,6 +67,8 @@ def _learn_one(definition: Definition, groups: list[list[Counts]], component: st
         return _learn_shape(definition, vectors, free)
     if component == "category":
         return _learn_cells(vectors, free)
+    if component == "association":
+        return _learn_association(vectors, free)
     return _learn_scores(component, vectors, free)
 
 
@@ -88,7 +91,7 @@ def _learn_scores(component: str, vectors: Sequence[Sequence[tuple[int, ...]]], 
         return Spread(free=free)
     excess = weight = 0.0
     for members in vectors:
-        sums = [sum(map(mul, one, score.values)) for one in members]
+        sums = [sumprod(one, score.values) for one in members]
         sizes = [sum(one) for one in members]
         all_sums, all_sizes = sum(sums), sum(sizes)
         for total, size in zip(sums, sizes, strict=True):
@@ -127,20 +130,47 @@ def _learn_shape(definition: Definition, groups: list[list[tuple[int, ...]]], fr
     return _moments(residuals, weights, df, free)
 
 
+def _learn_association(groups: list[list[tuple[int, ...]]], free: int) -> Spread:
+    """Every direction of a pair's association together; in ``cells`` the trend alone. Ordinary margins differ so
+    little that the directions of all windows together stand for each."""
+    every = [cells for members in groups for cells in members]
+    whole = [sum(column) for column in zip(*every, strict=True)]
+    plan = layout(whole, min((sum(cells) for cells in every if any(cells)), default=0))
+    if not plan.free:
+        return Spread(free=free)
+    along = directions(shares(plan.merged(whole), SMOOTHING), plan.shape)
+    residuals, weights = [], []
+    for members in groups:
+        found = [plan.merged(cells) for cells in members]
+        sums = [sum(column) for column in zip(*found, strict=True)]
+        for cells in found:
+            size, rest = sum(cells), sum(sums) - sum(cells)
+            if size and rest:
+                rows = size * rest / (size + rest)
+                moved = [rows**0.5 * (a / size - (b - a) / rest) for a, b in zip(cells, sums, strict=True)]
+                residuals.append([sumprod(one, moved) for one in along])
+                weights.append(rows)
+    if not weights:
+        return Spread(free=free)
+    trend = max(0.0, sum(one[0] ** 2 - 1 for one in residuals) / sum(weights))
+    table = _moments(residuals, weights, plan.free, free)
+    return Spread(table.excess, table.squared, free, (Spread(trend, trend**2, free),))
+
+
 def _moments(residuals: list[list[float]], weights: list[float], df: int, free: int) -> Spread:
     """Excess and its concentration. Two different windows share no chance, so the squared product of their
     residuals shows the squared eigenvalues without bias."""
     if len(residuals) < 2:
         return Spread(free=free)
-    lengths = [sum(map(mul, one, one)) for one in residuals]
+    lengths = [sumprod(one, one) for one in residuals]
     excess = max(0.0, (sum(lengths) - df * len(lengths)) / sum(weights))
     size = len(residuals[0])
     product = 0.0
     columns = list(zip(*residuals, strict=True))
     for i in range(size):
         first = columns[i]
-        product += sum(map(mul, first, first)) ** 2
-        product += 2 * sum(sum(map(mul, first, columns[j])) ** 2 for j in range(i))
+        product += sumprod(first, first) ** 2
+        product += 2 * sum(sumprod(first, columns[j]) ** 2 for j in range(i))
     pairs = len(residuals) * (len(residuals) - 1)
     mean = sum(weights) / len(weights)
     squared = ((product - sum(length**2 for length in lengths)) / pairs - df - 2 * mean * excess) / mean**2

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.adapters import drifting_features, is_drift
 from monitoring.baseline import Definition, Definitions, define, definitions
-from monitoring.components import pools, scores, settled
+from monitoring.components import fresh, pools, scores, settled
 from monitoring.counts import Counts, add
 from monitoring.judge import Rule, from_training, is_unit_jump, judge, minimum_detectable
 from monitoring.ordinary import Unit, reference_for
@@ -75,9 +75,24 @@ def test_a_row_of_the_baseline_is_new_when_no_other_row_has_its_value() -> None:
 
 
 def test_categories_that_were_listed_by_luck_are_pooled() -> None:
-    """Least listed count 100: below 130 it could be luck. A complete list has no such luck."""
-    assert settled(categorical(500, 131, 129, 100, 4000)) == (True, True, False, False, True)
-    assert settled(categorical(500, 131, 129, 100, 0)) == (True,) * 5
+    """Least listed count 100: below 131 it could be luck. A complete list has no such luck."""
+    assert settled(categorical(500, 400, 300, 131, 129, 100, 4000)) == (True, True, True, True, False, False, True)
+    assert settled(categorical(500, 400, 300, 131, 129, 100, 0)) == (True,) * 7
+
+
+def test_nothing_is_kept_apart_where_luck_alone_ranks_the_categories() -> None:
+    """Sixty equal categories, of which fifty are listed: that some are ahead of the others says nothing."""
+    random = np.random.default_rng(3)
+    found = sorted(random.multinomial(1000, [1 / 60] * 60).tolist(), reverse=True)
+
+    assert sum(settled(categorical(*found[:50], sum(found[50:])))) <= 2
+
+
+def test_the_training_rows_expect_as_many_new_values_as_they_have_single_ones() -> None:
+    one = categorical(600, 380, 1, 1, 1, 0)
+
+    assert fresh(one).cells == (600, 380, 0, 0, 0, 3)
+    assert fresh(one).n_unseen == 3
 
 
 @pytest.mark.parametrize(("factor", "jump"), [(1000, True), (10, True), (0.1, True), (2.5, False), (30, False)])
