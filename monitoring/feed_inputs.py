@@ -1,0 +1,211 @@
+"""What is wrong with one input of a window: values missing, unreadable, stuck, renamed or in another unit.
+
+A fault and a changed world move the same counts, but not alike. A unit multiplies mean and spread together, a
+changed world moves one of them; a renamed category takes its rows from one other category, a new one from all. What
+ordinary windows do themselves is never a fault.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Literal
+
+from monitoring.baseline import PREDICTION, Definition
+from monitoring.counts import Counts, add
+from monitoring.tails import normal_quantile
+
+FEW_ROWS = 100
+FEW_WINDOWS = 3  # ordinary ones, below which only the training rows say what is usual
+SURE = -normal_quantile(1e-6)  # standard errors that chance does not explain
+NULLS = 0.05  # share of missing values beyond the most that ordinary windows had
+NULLS_UNKNOWN = 0.15  # the same beyond the training rows', whose window may have been another world
+GONE = 0.98  # share of missing values from which an input has vanished
+UNREADABLE = 0.02  # share of values that are no number, or of payloads that are no object
+STUCK = 0.998  # share of rows with one category, of an input that had several
+RENAMED = 0.02  # share of rows in new categories
+EXACT = 0.03  # relative: how near a factor must be to one of UNITS
+# One unit in another: powers of ten, hours and minutes, days, miles, feet, inches, pounds.
+UNITS = tuple(
+    factor
+    for unit in (10.0, 100.0, 1e3, 1e4, 1e6, 60.0, 3600.0, 24.0, 1.609344, 3.28084, 2.54, 2.204623, 12.0)
+    for factor in (unit, 1 / unit)
+)
+
+FaultKind = Literal[
+    "volume", "freshness", "missing", "vanished", "schema", "constant", "unit", "unseen", "duplicates", "labels"
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is broken."""
+
+    of: str  # an input, the prediction, FEED or LABELS
+    kind: FaultKind
+    text: str  # one sentence for people, with the numbers
+
+
+def of_input(one: Definition, now: Counts, earlier: Sequence[Counts]) -> list[Fault]:
+    """What is wrong with one input; a fault that explains others is told alone."""
+    base = add(earlier) if len(earlier) >= FEW_WINDOWS else one.training
+    checks: tuple[Callable[[Definition, Counts, Counts, Sequence[Counts]], Fault | None], ...] = (
+        _missing,
+        _unreadable,
+        _constant,
+        _unit,
+        _some_in_another_unit,
+        _renamed,
+    )
+    for check in checks:
+        if fault := check(one, now, base, earlier):
+            return [fault]
+    return []
+
+
+def _missing(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
+    share, usual = now.n_null / now.n, base.n_null / base.n
+    if share > GONE and usual < 0.5:
+        return Fault(one.name, "vanished", f"{one.name}: {share:.1%} of values are missing")
+    most = usual + NULLS_UNKNOWN
+    if len(earlier) >= FEW_WINDOWS:
+        most = max(part.n_null / part.n for part in earlier) + NULLS
+    if share - SURE * sqrt(most * (1 - min(most, 1)) / now.n) > most:
+        return Fault(
+            one.name, "missing", f"{one.name}: {share:.1%} of values are missing where {usual:.1%} are usual"
+        )
+    return None
+
+
+def _unreadable(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
+    share, usual = now.n_unparseable / now.n, base.n_unparseable / base.n
+    most = max((part.n_unparseable / part.n for part in earlier), default=usual)
+    if share > 2 * most + UNREADABLE:
+        return Fault(
+            one.name, "schema", f"{one.name}: {share:.1%} of values cannot be read where {usual:.1%} are usual"
+        )
+    return None
+
+
+def _constant(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
+    if now.valid < FEW_ROWS or not base.valid or one.name == PREDICTION:
+        return None
+    # Windows that were nearly constant themselves make it nothing new.
+    if max(max(part.cells) / part.valid for part in (*earlier, base) if part.valid) > 0.95:
+        return None
+    stuck = _is_fixed(now) and not _is_fixed(base) if one.kind == "numeric" else max(now.cells) >= STUCK * now.valid
+    return Fault(one.name, "constant", f"{one.name}: every value is the same") if stuck else None
+
+
+def _is_fixed(counts: Counts) -> bool:
+    mean, variance = _moments(counts)
+    return variance <= 1e-9 * max(mean * mean, 1e-12)
+
+
+def _unit(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
+    """All values multiplied: mean and spread by the same factor, and that a known one."""
+    if one.kind != "numeric" or one.name == PREDICTION or min(now.valid, base.valid) < FEW_ROWS:
+        return None
+    (mean, variance), (usual, spread) = _moments(now), _moments(base)
+    if variance <= 0 or spread <= 0:
+        return None
+    factor = sqrt((variance + mean**2) / (spread + usual**2))
+    if _is_ordinary(factor, base, earlier) or _unit_near(factor, EXACT + 3 * _size_error(base)) is None:
+        return None
+    wider = sqrt(variance / spread) / factor
+    same = 0.85 < wider < 1.18
+    if usual**2 > 0.04 * spread:  # far enough from 0 that the mean tells as well
+        same = same and abs(mean / usual / factor - 1) < 0.15 + 4 * sqrt(spread / now.valid) / abs(usual)
+    if not same:
+        return None
+    return Fault(
+        one.name, "unit", f"{one.name}: values are {factor:.4g} times as large as usual, as in another unit"
+    )
+
+
+def _some_in_another_unit(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
+    """Some values multiplied: those that no ordinary row had are, on average, a known factor times the usual."""
+    if one.kind != "numeric" or one.name == PREDICTION or min(now.valid, base.valid) < FEW_ROWS:
+        return None
+    beyond = now.n_unseen if one.values else now.n_high
+    usually = (base.n_unseen if one.values else base.n_high) / base.valid
+    extra = beyond - usually * now.valid
+    mean, (usual, spread) = _moments(now)[0], _moments(base)
+    if extra < max(0.01 * now.valid, 10) or usual**2 < 0.01 * spread:
+        return None
+    of_extra = (mean * now.valid - usual * (now.valid - extra)) / extra
+    factor = of_extra / usual
+    # Only rows that leave the usual range are seen, so small factors cannot be told from a longer tail.
+    if factor < 8 or _unit_near(factor, 0.25) is None:
+        return None
+    share = extra / now.valid
+    return Fault(one.name, "unit", f"{one.name}: {share:.1%} of values are {factor:.3g} times as large as usual")
+
+
+def _renamed(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
+    """New categories whose rows one old category lacks. A category that is really new takes from all of them."""
+    if one.kind != "categorical" or one.name == PREDICTION or min(now.valid, base.valid) < FEW_ROWS:
+        return None
+    new = now.cells[-1] / now.valid
+    before = max(
+        (part.cells[-1] / part.valid for part in earlier if part.valid), default=base.cells[-1] / base.valid
+    )
+    more = new - before
+    listed = [cell / base.valid for cell in base.cells[:-1]]
+    if more < RENAMED or not listed:
+        return None
+    place = max(range(len(listed)), key=lambda k: listed[k] - now.cells[k] / now.valid)
+    lost = listed[place] - now.cells[place] / now.valid
+    as_renamed = _distance(now, [*_moved(listed, place, more)])
+    as_new = _distance(now, [share * (1 - more) for share in listed])
+    if not 0.5 < more / max(lost, 1e-9) < 2 or as_renamed > 0.25 * as_new:
+        return None
+    name = one.categories[place]
+    return Fault(
+        one.name,
+        "unseen",
+        f"{one.name}: {more:.1%} of rows have unknown values and {name!r} lost as many: it seems renamed",
+    )
+
+
+def _moved(listed: Sequence[float], place: int, share: float) -> Iterator[float]:
+    for k, one in enumerate(listed):
+        yield max(one - share, 1e-4) if k == place else one
+
+
+def _distance(now: Counts, expected: Sequence[float]) -> float:
+    """How far the listed categories are from what was expected of them, in chi-squared."""
+    return sum(
+        (count - now.valid * share) ** 2 / (now.valid * share + 1)
+        for count, share in zip(now.cells[:-1], expected, strict=True)
+    )
+
+
+def _moments(counts: Counts) -> tuple[float, float]:
+    """Mean and variance."""
+    if not counts.valid:
+        return 0.0, 0.0
+    mean = counts.sum / counts.valid
+    return mean, max(0.0, counts.sum_sq / counts.valid - mean * mean)
+
+
+def _size(counts: Counts) -> float:
+    return sqrt(counts.sum_sq / counts.valid) if counts.valid else 0.0
+
+
+def _size_error(base: Counts) -> float:
+    """How well the usual size is known, about; heavy tails know it badly."""
+    mean, variance = _moments(base)
+    return sqrt(variance / max(mean**2 + variance, 1e-300) / max(base.valid, 1))
+
+
+def _is_ordinary(factor: float, base: Counts, earlier: Sequence[Counts]) -> bool:
+    """Whether ordinary windows differ as much themselves."""
+    sizes = [
+        log(_size(part) / _size(base)) for part in earlier if part.valid and _size(part) > 0 and _size(base) > 0
+    ]
+    widest = max((abs(one) for one in sizes), default=0.0)
+    return abs(log(factor)) < max(log(1.25), 2 * widest)
+
+
+def _unit_near(factor: float, relative: float) -> float | None:
+    return next((unit for unit in UNITS if abs(factor / unit - 1) < relative), None)
