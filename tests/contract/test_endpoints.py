@@ -169,6 +169,17 @@ class EndpointsContract:
         assert seen(site, endpoint).deployed == {A: site.version}
         assert seen(site, endpoint).split == {A: 100}
 
+    def test_undeploying_leaves_the_traffic_alone(self, site: Site) -> None:
+        endpoint = site.add()
+        for deployed_id in (A, B, C):
+            site.deploy(endpoint, deployed_id)
+        shift(site, endpoint, {A: 60, B: 40})
+
+        site.endpoints.undeploy(endpoint, C)
+        until(lambda: C not in seen(site, endpoint).deployed)
+
+        assert seen(site, endpoint).split == {A: 60, B: 40}
+
     def test_an_id_may_return_after_it_was_taken_away(self, site: Site) -> None:
         endpoint = site.add()
         site.deploy(endpoint, A)

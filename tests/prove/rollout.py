@@ -226,7 +226,7 @@ def watch(cloud: Cloud, what: str, subject: Any) -> None:
 
 
 def _champion_may_go(cloud: Cloud) -> None:
-    if cloud.split.get(CHALLENGER) != 100:
+    if cloud.split.get(CHALLENGER) != 100 or not cloud.facts:
         raise Violation(f"the champion is taken away while the split is {dict(cloud.split)}")
     soaked = cloud.now - datetime.fromisoformat(cloud.facts[0])
     if soaked < SOAK:
