@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console import acting, local, models, modules, reading, smoke
+from console import acting, drift, local, models, modules, reading, smoke
 from console.deploy.command import deploy, destroy
 from console.doctor.command import doctor
 from console.quarantine import quarantine
@@ -38,6 +38,7 @@ for command in (
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(modules.app, name="modules")
+app.add_typer(drift.app, name="drift")
 app.add_typer(local.app, name="local")
 
 

@@ -1,0 +1,20 @@
+-- The stored counts of one model's windows under all its champions.
+SELECT
+  baseline_id,
+  deployed_model_id,
+  window_start,
+  feature,
+  n,
+  n_null,
+  n_unparseable,
+  n_unseen,
+  n_low,
+  n_high,
+  counts,
+  sum AS total,
+  sum_sq AS total_sq
+FROM {counts}
+WHERE model = @model
+  AND window_start >= @since
+  AND window_start < @until
+ORDER BY window_start, feature
