@@ -1,13 +1,10 @@
 """Runs the drift monitor's statements on BigQuery; their texts and meaning belong to the monitor."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from gcp.bigquery import BigQuery, Query
+from gcp.bigquery import BigQuery, Query, Value
 from gcp.sql import Sql
-
-MAX_BYTES = 200 * 2**30  # of one pass over the new windows of a log; a statement that would bill more is refused
 
 
 class DriftStatements:
@@ -18,7 +15,13 @@ class DriftStatements:
         self._dataset = dataset
 
     def rows(
-        self, text: str, parameters: Mapping[str, datetime | int | float | str], purpose: str
+        self, text: str, parameters: Mapping[str, Value], purpose: str, limit: int | None = None
     ) -> list[dict[str, Any]]:
-        """Run one statement and return its rows. Raises Refused, Temporary."""
-        return self._bigquery.rows(Query(Sql(text), self._dataset, purpose, dict(parameters)))
+        """Run one statement and return its rows; ``limit`` is in bytes billed. Raises Refused, Temporary."""
+        bigquery = self._bigquery if limit is None else BigQuery(self._bigquery.client, limit)
+        return bigquery.rows(Query(Sql(text), self._dataset, purpose, dict(parameters)))
+
+    def estimate(self, text: str, parameters: Mapping[str, Value], purpose: str) -> int:
+        """Bytes that the statement would read, by a dry run; 0 where the server does not say. Raises Refused,
+        Temporary."""
+        return self._bigquery.bytes_estimate(Query(Sql(text), self._dataset, purpose, dict(parameters)))

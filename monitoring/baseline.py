@@ -5,7 +5,7 @@ that matter move.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
@@ -13,10 +13,12 @@ from monitoring.counts import Counts
 from retraining.modelspec import ModelSpec
 from retraining.quarters import PAIR_CELLS, pair_name, quarters
 from retraining.reports import Baseline, FeatureBaseline
+from retraining.series import series
 
 PREDICTION = "(prediction)"  # no column may be called so
 
 _ROUNDING = 1.2e-7  # the trainer reads 32-bit numbers, the log has 64 bits: relative room at edges and ends
+_WHOLE = 2**24  # up to here 32-bit numbers hold every whole one
 _WORDS = {"1": "true", "1.0": "true", "0": "false", "0.0": "false"}
 
 
@@ -57,6 +59,7 @@ class Definitions:
 
     baseline_id: str
     features: dict[str, Definition]
+    vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)  # text feature → its known tokens
 
     def training(self) -> dict[str, Counts]:
         """The training rows as counts."""
@@ -64,18 +67,19 @@ class Definitions:
 
 
 def definitions(spec: ModelSpec, baseline: Baseline) -> Definitions:
-    """The cells of every watched feature that the model file and the baseline share, and of the prediction."""
+    """The cells of every series that the model file and the baseline share, of the prediction, and of pairs."""
     found = {
-        name: define(name, baseline.features[name], spec.features[name].importance, feature.type == "boolean")
+        one.name: define(one.name, baseline.features[one.name], feature.importance, feature.type == "boolean")
         for name, feature in spec.features.items()
-        if feature.monitor and name in baseline.features
+        for one in series(name, feature)
+        if feature.monitor and one.name in baseline.features and baseline.features[one.name].kind == one.kind
     }
     found[PREDICTION] = define(PREDICTION, baseline.prediction)
     for first, second in pairs_of(baseline):
         if first in found and second in found:
             pair = define_pair(found[first], found[second], baseline.pairs[pair_name(first, second)])
             found[pair.name] = pair
-    return Definitions(baseline.baseline_id, found)
+    return Definitions(baseline.baseline_id, found, dict(baseline.vocabularies))
 
 
 def pairs_of(baseline: Baseline) -> list[tuple[str, str]]:
@@ -118,7 +122,10 @@ def define(name: str, found: FeatureBaseline, importance: float = 1.0, boolean: 
 
 
 def _below(value: float) -> float:
-    """The value with room for rounding, so that a number logged in full stays on the same side of it."""
+    """The value with room for rounding, so that a number logged in full stays on the same side of it. A whole
+    number that 32 bits hold needs none."""
+    if value == int(value) and abs(value) <= _WHOLE:
+        return value
     return value - _ROUNDING * abs(value)
 
 
@@ -147,27 +154,6 @@ def _training(found: FeatureBaseline) -> Counts:
     )
 
 
-def cells_json(found: Definitions) -> tuple[str, str]:
-    """Features and categories as the JSON parameters of the counting statement."""
-    features, categories = [], []
-    for place, one in enumerate(found.features.values()):
-        features.append(
-            {
-                "place": place,
-                "name": one.name,
-                "kind": one.kind,
-                "cells": one.cells,
-                "edges": one.edges,
-                "values": one.values,
-                "complete": one.complete,
-                "low": one.low if not one.values else None,
-                "high": one.high if not one.values else None,
-            }
-        )
-        categories += [{"place": place, "value": value, "cell": cell} for cell, value in enumerate(one.categories)]
-    return json.dumps(features), json.dumps(categories)
-
-
 def definitions_json(found: Definitions) -> str:
     """What the cells mean, and the training rows in each, as the JSON parameter of the defining statement."""
     return json.dumps(
@@ -179,6 +165,8 @@ def definitions_json(found: Definitions) -> str:
                     "edges": one.edges,
                     "categories": one.categories,
                     "values": one.values,
+                    "of": one.of or (),
+                    "quarters": one.quarters if one.of else (),
                     "low": one.low,
                     "high": one.high,
                     "rows": one.training.n,

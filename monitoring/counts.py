@@ -17,6 +17,12 @@ class Counts:
     cells: tuple[int, ...]
     sum: float = 0.0
     sum_sq: float = 0.0
+    unlogged: float = 0.0  # requests that were answered and not logged, as the log's sampling rate has it
+
+    @property
+    def requests(self) -> float:
+        """How many requests the rows stand for. Tests are made on rows, volumes on requests."""
+        return self.n + self.unlogged
 
     @property
     def valid(self) -> int:
@@ -42,4 +48,5 @@ def add(parts: Iterable[Counts]) -> Counts:
         cells=tuple(map(sum, zip(*(part.cells for part in found), strict=True))),
         sum=sum(part.sum for part in found),
         sum_sq=sum(part.sum_sq for part in found),
+        unlogged=sum(part.unlogged for part in found),
     )

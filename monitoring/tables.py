@@ -27,9 +27,15 @@ _PART = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 class Statements(Protocol):
     """Runs statements in BigQuery, labelled as our own and limited in bytes billed."""
 
-    def rows(self, text: str, parameters: Mapping[str, Value], purpose: str) -> list[dict[str, Any]]:
-        """Run one statement with scalar parameters and return its rows. Raises Refused, Temporary. The statements
-        of this package may be repeated: the second run finds the first one's rows and changes nothing."""
+    def rows(
+        self, text: str, parameters: Mapping[str, Value], purpose: str, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Run one statement with scalar parameters and return its rows; one that would bill more than ``limit``
+        bytes fails. Raises Refused, Temporary. The statements of this package may be repeated: the second run finds
+        the first one's rows and changes nothing."""
+
+    def estimate(self, text: str, parameters: Mapping[str, Value], purpose: str) -> int:
+        """Bytes that the statement would read, without running it; 0 where the server does not say."""
 
 
 @cache
@@ -53,5 +59,5 @@ def ensure(run: Statements, project: str, dataset: str) -> None:
     """
     names = {"counts": COUNTS, "baselines": BASELINES, "parser": PARSER}
     places = {key: quoted(project, dataset, name) for key, name in names.items()}
-    for statement in ("create_counts", "create_baselines", "create_parser"):
+    for statement in ("create_counts", "alter_counts", "create_baselines", "create_parser"):
         run.rows(text(statement).format_map(places), {}, "drift-tables")

@@ -1,44 +1,67 @@
--- One pass over the requests of whole windows: every feature of one deployed model as counts, and nothing but counts.
--- Each payload is parsed once. A request that was logged twice counts once. Windows are counted anew each time, so
--- running this again only changes a window whose rows came late.
+-- One pass over the requests of whole windows: all deployed models of one log, every series as counts, nothing else.
+-- Each payload is parsed once; pairs come from the cells of their members. A request that was logged twice counts
+-- once. Windows are counted anew each time, so running this again only changes a window whose rows came late.
 MERGE {counts} AS kept
 USING (
-  WITH feature AS (
+  WITH subject AS (
     SELECT
-      CAST(JSON_VALUE(one, '$.place') AS INT64) AS place,
-      JSON_VALUE(one, '$.name') AS name,
-      JSON_VALUE(one, '$.kind') = 'numeric' AS is_numeric,
-      CAST(JSON_VALUE(one, '$.cells') AS INT64) AS cells,
-      CAST(JSON_VALUE(one, '$.low') AS FLOAT64) AS low,
-      CAST(JSON_VALUE(one, '$.high') AS FLOAT64) AS high,
-      JSON_VALUE(one, '$.complete') = 'true' AS is_complete,
+      place,
+      JSON_VALUE(one, '$.model') AS model,
+      JSON_VALUE(one, '$.deployed_model_id') AS deployed_model_id,
+      JSON_VALUE(one, '$.baseline_id') AS baseline_id,
+      JSON_VALUE(one, '$.payload') AS payload,
+      CAST(JSON_VALUE(one, '$.sampling_rate') AS FLOAT64) AS sampling_rate,
       ARRAY(
-        SELECT CAST(edge AS FLOAT64) FROM UNNEST(JSON_VALUE_ARRAY(one, '$.edges')) AS edge WITH OFFSET AS o ORDER BY o
-      ) AS edges,
-      ARRAY(SELECT CAST(value AS FLOAT64) FROM UNNEST(JSON_VALUE_ARRAY(one, '$.values')) AS value) AS known_values
-    FROM UNNEST(JSON_QUERY_ARRAY(@features)) AS one
-  ),
-  category AS (
-    SELECT
-      CAST(JSON_VALUE(one, '$.place') AS INT64) AS place,
-      JSON_VALUE(one, '$.value') AS value,
-      CAST(JSON_VALUE(one, '$.cell') AS INT64) AS cell
-    FROM UNNEST(JSON_QUERY_ARRAY(@categories)) AS one
+        SELECT AS STRUCT
+          o AS place,
+          JSON_VALUE(each, '$.name') AS name,
+          JSON_VALUE(each, '$.kind') = 'numeric' AS is_numeric,
+          CAST(JSON_VALUE(each, '$.cells') AS INT64) AS cells,
+          JSON_VALUE(each, '$.complete') = 'true' AS is_complete,
+          CAST(JSON_VALUE(each, '$.low') AS FLOAT64) AS low,
+          CAST(JSON_VALUE(each, '$.high') AS FLOAT64) AS high,
+          ARRAY(
+            SELECT CAST(edge AS FLOAT64)
+            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.edges')) AS edge WITH OFFSET AS e ORDER BY e
+          ) AS edges,
+          ARRAY(
+            SELECT CAST(known AS FLOAT64)
+            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.values')) AS known WITH OFFSET AS k ORDER BY k
+          ) AS known,
+          JSON_VALUE_ARRAY(each, '$.categories') AS categories,
+          ARRAY(
+            SELECT CAST(cell AS INT64)
+            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.places')) AS cell WITH OFFSET AS c ORDER BY c
+          ) AS places
+        FROM UNNEST(JSON_QUERY_ARRAY(one, '$.series')) AS each WITH OFFSET AS o
+        ORDER BY o
+      ) AS series,
+      ARRAY(
+        SELECT AS STRUCT
+          CAST(JSON_VALUE(each, '$.place') AS INT64) AS place,
+          JSON_VALUE(each, '$.name') AS name,
+          CAST(JSON_VALUE(each, '$.first') AS INT64) AS first,
+          CAST(JSON_VALUE(each, '$.second') AS INT64) AS second,
+          ARRAY(
+            SELECT CAST(quarter AS INT64)
+            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.first_quarters')) AS quarter WITH OFFSET AS q ORDER BY q
+          ) AS first_quarters,
+          ARRAY(
+            SELECT CAST(quarter AS INT64)
+            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.second_quarters')) AS quarter WITH OFFSET AS q ORDER BY q
+          ) AS second_quarters
+        FROM UNNEST(JSON_QUERY_ARRAY(one, '$.pairs')) AS each WITH OFFSET AS o
+        ORDER BY o
+      ) AS pairs
+    FROM UNNEST(JSON_QUERY_ARRAY(@subjects)) AS one WITH OFFSET AS place
   ),
   logged AS (
-    SELECT
-      TIMESTAMP_TRUNC(logging_time, {unit}) AS window_start,
-      request_payload,
-      response_payload
-    FROM {log}
-    WHERE logging_time >= @start
-      AND logging_time < @end
-      AND deployed_model_id = @deployed_model_id
-    QUALIFY request_id IS NULL OR ROW_NUMBER() OVER (PARTITION BY request_id ORDER BY logging_time) = 1
+{logged}
   ),
   instance AS (
     SELECT
-      window_start,
+      logging_time,
+      deployed_model_id,
       {parser}(request) AS request,
       {parser}(response) AS response,
       response IS NULL AS is_unanswered
@@ -47,107 +70,191 @@ USING (
     LEFT JOIN UNNEST(response_payload) AS response WITH OFFSET AS response_place
       ON response_place = request_place
   ),
-  typed AS (
+  drawn AS (
     SELECT
-      *,
-      COALESCE(JSON_TYPE(request), '') != 'object' AS is_broken
+      TIMESTAMP_TRUNC(instance.logging_time, {unit}) AS window_start,
+      instance.logging_time,
+      subject.place AS subject,
+      subject.series,
+      subject.pairs,
+      COALESCE(JSON_TYPE(request), '') != subject.payload AS is_broken,
+      response IS NULL AND NOT is_unanswered AS is_unreadable,
+      CASE subject.place
+        {inputs}
+      END AS inputs
     FROM instance
+    JOIN subject ON subject.deployed_model_id = instance.deployed_model_id
   ),
-  long AS (
+  valued AS (
     SELECT
-      typed.window_start,
-      value.place,
-      value.is_broken,
-      NULLIF(value.text, '') AS text
-    FROM typed,
-      UNNEST([
+      window_start,
+      subject,
+      series,
+      pairs,
+      CASE subject
         {values}
-      ]) AS value
+      END AS found
+    FROM drawn
   ),
-  number AS (
+  numbered AS (
     SELECT
-      long.*,
-      feature.is_numeric,
-      feature.is_complete,
-      feature.cells,
-      feature.edges,
-      feature.known_values,
-      feature.low,
-      feature.high,
-      IF(feature.is_numeric AND NOT long.is_broken, SAFE_CAST(long.text AS FLOAT64), NULL) AS x
-    FROM long
-    JOIN feature ON feature.place = long.place
+      valued.window_start,
+      valued.subject,
+      valued.pairs,
+      ARRAY(
+        SELECT AS STRUCT
+          one.place,
+          value.is_broken,
+          NULLIF(value.text, '') AS text,
+          one.is_numeric,
+          one.is_complete,
+          one.cells,
+          one.edges,
+          one.known,
+          one.low,
+          one.high,
+          one.categories[SAFE_ORDINAL(RANGE_BUCKET(value.text, one.categories))] = value.text AS is_listed,
+          one.places[SAFE_ORDINAL(RANGE_BUCKET(value.text, one.categories))] AS listed_cell,
+          IF(one.is_numeric AND NOT value.is_broken, SAFE_CAST(NULLIF(value.text, '') AS FLOAT64), NULL) AS x
+        FROM UNNEST(valued.found) AS value WITH OFFSET AS o
+        JOIN UNNEST(valued.series) AS one ON one.place = o
+        ORDER BY one.place
+      ) AS found
+    FROM valued
   ),
-  cell AS (
+  celled AS (
     SELECT
-      number.window_start,
-      number.place,
-      CASE
-        WHEN number.is_broken THEN -2
-        WHEN number.text IS NULL THEN -1
-        WHEN number.is_numeric AND (x IS NULL OR IS_NAN(x) OR IS_INF(x)) THEN -2
-        WHEN number.is_numeric THEN RANGE_BUCKET(x, number.edges)
-        ELSE COALESCE(category.cell, number.cells - 1)
-      END AS cell,
-      IF(IS_NAN(x) OR IS_INF(x), NULL, x) AS x,
-      CASE
-        WHEN NOT number.is_complete OR number.is_broken OR number.text IS NULL THEN FALSE
-        WHEN number.is_numeric THEN NOT (
-          IS_NAN(x) OR IS_INF(x)
-          -- The training rows were read as 32-bit numbers.
-          OR EXISTS (SELECT 1 FROM UNNEST(number.known_values) AS known WHERE ABS(x - known) <= 1.2e-7 * ABS(known))
-        )
-        ELSE category.cell IS NULL
-      END AS is_unseen,
-      COALESCE(x < number.low, FALSE) AND NOT IS_INF(x) AS is_low,
-      COALESCE(x > number.high, FALSE) AND NOT (IS_NAN(x) OR IS_INF(x)) AS is_high
-    FROM number
-    LEFT JOIN category ON category.place = number.place AND category.value = number.text
+      numbered.window_start,
+      numbered.subject,
+      numbered.pairs,
+      ARRAY(
+        SELECT AS STRUCT
+          one.place,
+          CASE
+            WHEN one.is_broken THEN -2
+            WHEN one.text IS NULL THEN -1
+            WHEN one.is_numeric AND (one.x IS NULL OR IS_NAN(one.x) OR IS_INF(one.x)) THEN -2
+            WHEN one.is_numeric THEN RANGE_BUCKET(one.x, one.edges)
+            ELSE IF(one.is_listed, one.listed_cell, one.cells - 1)
+          END AS cell,
+          IF(IS_NAN(one.x) OR IS_INF(one.x), NULL, one.x) AS x,
+          CASE
+            WHEN NOT one.is_complete OR one.is_broken OR one.text IS NULL THEN FALSE
+            WHEN one.is_numeric THEN NOT (
+              IS_NAN(one.x) OR IS_INF(one.x)
+              -- A known value lies around it: the training rows were read as 32-bit numbers.
+              OR RANGE_BUCKET(one.x + 1.2e-7 * ABS(one.x), one.known)
+              > RANGE_BUCKET(one.x - 1.2e-7 * ABS(one.x) - 1e-300, one.known)
+            )
+            ELSE NOT COALESCE(one.is_listed, FALSE)
+          END AS is_unseen,
+          COALESCE(one.x < one.low, FALSE) AND NOT IS_INF(one.x) AS is_low,
+          COALESCE(one.x > one.high, FALSE) AND NOT (IS_NAN(one.x) OR IS_INF(one.x)) AS is_high
+        FROM UNNEST(numbered.found) AS one
+        ORDER BY one.place
+      ) AS cells
+    FROM numbered
+  ),
+  paired AS (
+    SELECT
+      celled.window_start,
+      celled.subject,
+      celled.cells,
+      ARRAY(
+        SELECT AS STRUCT
+          pair.place,
+          IF(
+            first.cell < 0 OR second.cell < 0,
+            -1,
+            4 * pair.first_quarters[SAFE_ORDINAL(first.cell + 1)]
+            + pair.second_quarters[SAFE_ORDINAL(second.cell + 1)]
+          ) AS cell,
+          CAST(NULL AS FLOAT64) AS x,
+          FALSE AS is_unseen,
+          FALSE AS is_low,
+          FALSE AS is_high
+        FROM UNNEST(celled.pairs) AS pair
+        JOIN UNNEST(celled.cells) AS first ON first.place = pair.first
+        JOIN UNNEST(celled.cells) AS second ON second.place = pair.second
+      ) AS pairs
+    FROM celled
   ),
   counted AS (
     SELECT
-      window_start,
-      place,
-      cell,
+      paired.window_start,
+      paired.subject,
+      one.place,
+      one.cell,
       COUNT(*) AS n,
-      COUNTIF(is_unseen) AS n_unseen,
-      COUNTIF(is_low) AS n_low,
-      COUNTIF(is_high) AS n_high,
-      SUM(x) AS total,
-      SUM(x * x) AS total_sq
-    FROM cell
-    GROUP BY window_start, place, cell
+      COUNTIF(one.is_unseen) AS n_unseen,
+      COUNTIF(one.is_low) AS n_low,
+      COUNTIF(one.is_high) AS n_high,
+      SUM(one.x) AS total,
+      SUM(one.x * one.x) AS total_sq
+    FROM paired,
+      UNNEST(ARRAY_CONCAT(paired.cells, paired.pairs)) AS one
+    GROUP BY paired.window_start, paired.subject, one.place, one.cell
+  ),
+  kind AS (
+    SELECT subject.place AS subject, one.place, one.name, one.cells FROM subject, UNNEST(subject.series) AS one
+    UNION ALL
+    SELECT subject.place AS subject, one.place, one.name, 16 AS cells FROM subject, UNNEST(subject.pairs) AS one
   ),
   grid AS (
     SELECT
       window_start,
-      feature.place,
-      feature.name,
+      kind.subject,
+      kind.place,
+      kind.name,
       cell
     FROM UNNEST(GENERATE_TIMESTAMP_ARRAY(@start, @last, INTERVAL 1 {unit})) AS window_start,
-      feature,
-      UNNEST(GENERATE_ARRAY(-2, feature.cells - 1)) AS cell
+      kind,
+      UNNEST(GENERATE_ARRAY(-2, kind.cells - 1)) AS cell
+  ),
+  summed AS (
+    SELECT
+      grid.window_start,
+      grid.subject,
+      grid.name,
+      COALESCE(SUM(counted.n), 0) AS n,
+      COALESCE(SUM(IF(grid.cell = -1, counted.n, 0)), 0) AS n_null,
+      COALESCE(SUM(IF(grid.cell = -2, counted.n, 0)), 0) AS n_unparseable,
+      COALESCE(SUM(counted.n_unseen), 0) AS n_unseen,
+      COALESCE(SUM(counted.n_low), 0) AS n_low,
+      COALESCE(SUM(counted.n_high), 0) AS n_high,
+      ARRAY_AGG(IF(grid.cell >= 0, COALESCE(counted.n, 0), NULL) IGNORE NULLS ORDER BY grid.cell) AS counts,
+      COALESCE(SUM(counted.total), 0) AS total,
+      COALESCE(SUM(counted.total_sq), 0) AS total_sq
+    FROM grid
+    LEFT JOIN counted
+      ON counted.window_start = grid.window_start
+      AND counted.subject = grid.subject
+      AND counted.place = grid.place
+      AND counted.cell = grid.cell
+    GROUP BY grid.window_start, grid.subject, grid.name
   )
   SELECT
-    grid.window_start,
-    grid.name AS feature,
-    COALESCE(SUM(counted.n), 0) AS n,
-    COALESCE(SUM(IF(grid.cell = -1, counted.n, 0)), 0) AS n_null,
-    COALESCE(SUM(IF(grid.cell = -2, counted.n, 0)), 0) AS n_unparseable,
-    COALESCE(SUM(counted.n_unseen), 0) AS n_unseen,
-    COALESCE(SUM(counted.n_low), 0) AS n_low,
-    COALESCE(SUM(counted.n_high), 0) AS n_high,
-    ARRAY_AGG(IF(grid.cell >= 0, COALESCE(counted.n, 0), NULL) IGNORE NULLS ORDER BY grid.cell) AS counts,
-    COALESCE(SUM(counted.total), 0) AS total,
-    COALESCE(SUM(counted.total_sq), 0) AS total_sq
-  FROM grid
-  LEFT JOIN counted
-    ON counted.window_start = grid.window_start AND counted.place = grid.place AND counted.cell = grid.cell
-  GROUP BY grid.window_start, grid.name
+    subject.model,
+    subject.deployed_model_id,
+    subject.baseline_id,
+    subject.sampling_rate,
+    summed.window_start,
+    summed.name AS feature,
+    summed.n,
+    summed.n_null,
+    summed.n_unparseable,
+    summed.n_unseen,
+    summed.n_low,
+    summed.n_high,
+    summed.counts,
+    summed.total,
+    summed.total_sq
+  FROM summed
+  JOIN subject ON subject.place = summed.subject
 ) AS fresh
-ON kept.model = @model
-  AND kept.deployed_model_id = @deployed_model_id
-  AND kept.baseline_id = @baseline_id
+ON kept.model = fresh.model
+  AND kept.deployed_model_id = fresh.deployed_model_id
+  AND kept.baseline_id = fresh.baseline_id
   AND kept.window_start = fresh.window_start
   AND kept.window_start >= @start
   AND kept.window_start < @end
@@ -161,13 +268,14 @@ WHEN MATCHED THEN UPDATE SET
   n_high = fresh.n_high,
   counts = fresh.counts,
   sum = fresh.total,
-  sum_sq = fresh.total_sq
+  sum_sq = fresh.total_sq,
+  sampling_rate = fresh.sampling_rate
 WHEN NOT MATCHED THEN INSERT (
   model, deployed_model_id, baseline_id, window_start, window_end, feature,
-  n, n_null, n_unparseable, n_unseen, n_low, n_high, counts, sum, sum_sq
+  n, n_null, n_unparseable, n_unseen, n_low, n_high, counts, sum, sum_sq, sampling_rate
 ) VALUES (
-  @model, @deployed_model_id, @baseline_id, fresh.window_start,
+  fresh.model, fresh.deployed_model_id, fresh.baseline_id, fresh.window_start,
   TIMESTAMP_ADD(fresh.window_start, INTERVAL 1 {unit}), fresh.feature,
   fresh.n, fresh.n_null, fresh.n_unparseable, fresh.n_unseen, fresh.n_low, fresh.n_high,
-  fresh.counts, fresh.total, fresh.total_sq
+  fresh.counts, fresh.total, fresh.total_sq, fresh.sampling_rate
 )

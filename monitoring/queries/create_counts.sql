@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS {counts} (
   n_high INT64 NOT NULL,
   counts ARRAY<INT64>,
   sum FLOAT64 NOT NULL,
-  sum_sq FLOAT64 NOT NULL
+  sum_sq FLOAT64 NOT NULL,
+  sampling_rate FLOAT64
 )
 PARTITION BY DATE(window_start)
 CLUSTER BY model, feature
