@@ -15,9 +15,11 @@ from monitoring.counts import Counts
 from monitoring.judge import Rule, from_training, judge, judge_feature
 from monitoring.ordinary import Unit, reference_for
 from monitoring.pairs import members
+from monitoring.variation import learn_together
 
 __all__ = ["Array", "Kind", "count", "define_columns", "drifting_features", "is_drift"]
 
+SOME = 3  # ordinary days from which the variation of all features together is learnt
 _RULE = Rule()
 
 
@@ -59,6 +61,8 @@ class _Stream:
         self._base = [days[day] for day in base]
         self._definitions = define_columns(_joined(self._base, kinds), kinds, paired=True)
         self._ordinary = {day: Unit(day % 7, self._count(days[day])) for day in base}
+        usual = [unit.counts for unit in self._ordinary.values()]
+        self._common = learn_together(self._definitions.features, usual) if len(usual) >= SOME else None
         self._looked: dict[int, tuple[list[Array | None], set[str]]] = {}
 
     def of(self, base: Sequence[Columns], kinds: Mapping[str, Kind]) -> bool:
@@ -75,7 +79,7 @@ class _Stream:
                 del self._looked[later], self._ordinary[later]
         window = self._count(columns)
         history = [self._ordinary[earlier] for earlier in sorted(self._ordinary) if earlier < day]
-        against = reference_for(self._definitions, history, day % 7, cycle=7)
+        against = reference_for(self._definitions, history, day % 7, 7, self._common)
         found = {finding.feature for finding in judge(self._definitions, window, against, _RULE) if finding.flagged}
         moved = {member for name in found for member in members(name)}
         usual = {name: one for name, one in window.items() if not moved.intersection(members(name))}

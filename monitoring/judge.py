@@ -9,7 +9,7 @@ from math import log10, sqrt
 from monitoring.baseline import Definition, Definitions
 from monitoring.components import SHARES, components, fresh, pool_unsettled, settled
 from monitoring.counts import Counts
-from monitoring.statistics import Moved, compare
+from monitoring.statistics import NOTHING, Moved, compare
 from monitoring.tails import f_quantile, normal_quantile
 from monitoring.variation import CHANCE, Spread
 from retraining.incidents import Finding
@@ -96,7 +96,7 @@ def judge_feature(definition: Definition, window: Counts, against: Reference, ru
         if one.p_value < level
         and one.effect > rule.least(one.component, complete=definition.complete, known=bool(spreads))
     ]
-    strongest = max(counting or moved, key=lambda one: one.effect)
+    strongest = max(counting or moved or [Moved(components(definition)[0], *NOTHING)], key=lambda one: one.effect)
     if counting and is_unit_jump(window, reference):
         strongest = replace(strongest, component="unit")
     return _finding(definition, strongest, flagged=bool(counting))

@@ -49,6 +49,11 @@ class Layout:
             found[self.first[row] * columns + self.second[column]] += count
         return found
 
+    def spread(self, scores: Table) -> list[float]:
+        """Scores of this layout's cells for each of the sixteen."""
+        columns = self.shape[1]
+        return [scores[row * columns + column] for row in self.first for column in self.second]
+
 
 def members(name: str) -> tuple[str, ...]:
     """The features of a series: both of a pair, or the series itself."""

@@ -7,7 +7,7 @@ read as Fisher's F.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sumprod
 
@@ -59,6 +59,30 @@ def learn(definition: Definition, windows: Grouped) -> dict[str, Spread]:
     if not usable:
         return dict.fromkeys(components(definition), CHANCE)
     return {name: _learn_one(definition, usable, name, free) for name in components(definition)}
+
+
+def learn_together(
+    features: Mapping[str, Definition], windows: Sequence[Mapping[str, Counts]]
+) -> dict[str, dict[str, Spread]]:
+    """Feature → component → the ordinary variation of all features together, for where the windows are too few to
+    tell what each one's is."""
+    found: dict[str, list[Spread]] = defaultdict(list)
+    for name, definition in features.items():
+        held = [(0, one[name]) for one in windows if name in one and one[name].n]
+        for component, spread in learn(definition, held).items():
+            found[component] += [
+                one for one in (spread.cells if component == "category" else (spread,)) if one.free
+            ]
+    common = {component: _mean(spreads) for component, spreads in found.items()}
+    return {name: {part: common[part] for part in components(one)} for name, one in features.items()}
+
+
+def _mean(spreads: Sequence[Spread]) -> Spread:
+    if not spreads:
+        return CHANCE
+    excess = sum(one.excess for one in spreads) / len(spreads)
+    squared = sum(one.squared for one in spreads) / len(spreads)
+    return Spread(excess, squared, sum(one.free for one in spreads))
 
 
 def _learn_one(definition: Definition, groups: list[list[Counts]], component: str, free: int) -> Spread:
@@ -138,18 +162,18 @@ def _learn_association(groups: list[list[tuple[int, ...]]], free: int) -> Spread
     plan = layout(whole, min((sum(cells) for cells in every if any(cells)), default=0))
     if not plan.free:
         return Spread(free=free)
-    along = directions(shares(plan.merged(whole), SMOOTHING), plan.shape)
+    along = [plan.spread(one) for one in directions(shares(plan.merged(whole), SMOOTHING), plan.shape)]
     residuals, weights = [], []
     for members in groups:
-        found = [plan.merged(cells) for cells in members]
-        sums = [sum(column) for column in zip(*found, strict=True)]
-        for cells in found:
-            size, rest = sum(cells), sum(sums) - sum(cells)
+        sizes = [sum(cells) for cells in members]
+        found = [[sumprod(one, cells) for one in along] for cells in members]
+        sums, total = [sum(column) for column in zip(*found, strict=True)], sum(sizes)
+        for moved, size in zip(found, sizes, strict=True):
+            rest = total - size
             if size and rest:
-                rows = size * rest / (size + rest)
-                moved = [rows**0.5 * (a / size - (b - a) / rest) for a, b in zip(cells, sums, strict=True)]
-                residuals.append([sumprod(one, moved) for one in along])
-                weights.append(rows)
+                weights.append(size * rest / total)
+                here, there = weights[-1] ** 0.5 * (1 / size + 1 / rest), weights[-1] ** 0.5 / rest
+                residuals.append([here * a - there * b for a, b in zip(moved, sums, strict=True)])
     if not weights:
         return Spread(free=free)
     trend = max(0.0, sum(one[0] ** 2 - 1 for one in residuals) / sum(weights))

@@ -1,0 +1,103 @@
+"""Arrays of every kind become counts without an error, and nothing is cried where nothing moved."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.adapters import drifting_features, is_drift
+from benchmarks.columns import count, define_columns
+
+Array = np.ndarray[Any, Any]
+N = 400
+RANDOM = np.random.default_rng(8)
+COLUMNS: dict[str, tuple[Any, Array]] = {
+    "objects with None": ("num", np.array([None, 1, 2.5, "3"] * 100, dtype=object)),
+    "text among numbers": ("num", np.array(["1", "x", "", "2"] * 100)),
+    "yes and no": ("num", np.array([True, False] * 200)),
+    "huge whole numbers": ("num", np.array([2**70, 2**62, -1, 10**30] * 100, dtype=object)),
+    "infinite": ("num", np.array([np.inf, -np.inf, 1.0, 2.0] * 100)),
+    "constant": ("num", np.full(N, 7.0)),
+    "all missing": ("num", np.full(N, np.nan)),
+    "all None": ("cat", np.array([None] * N, dtype=object)),
+    "times": ("num", np.arange(N).astype("datetime64[h]")),
+    "times with gaps": ("cat", np.array(["2024-01-01", "NaT"] * 200, dtype="datetime64[D]")),
+    "categories of any type": ("cat", np.array([1, "a", None, 2.0, True, np.nan, b"x", ("t",)] * 50, dtype=object)),
+    "constant category": ("cat", np.array(["only"] * N)),
+    "floats as categories": ("cat", np.array([1.0, 2.0, np.nan, 3.5] * 100)),
+    "a new category each row": ("cat", np.array([f"id{n}" for n in range(N)])),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_the_same_values_are_no_drift(name: str) -> None:
+    kind, column = COLUMNS[name]
+
+    assert is_drift(column, RANDOM.permutation(column), kind, {"F": 30}) is False
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_an_empty_window_is_no_drift(name: str) -> None:
+    kind, column = COLUMNS[name]
+
+    assert is_drift(column, column[:0], kind, {"F": 30}) is False
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_an_empty_reference_says_nothing(name: str) -> None:
+    kind, column = COLUMNS[name]
+
+    assert is_drift(column[:0], column, kind, {"F": 30}) is False
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_row_is_counted_once(name: str) -> None:
+    kind, column = COLUMNS[name]
+    found = count(define_columns({"x": column}, {"x": kind}).features["x"], column)
+
+    assert (found.n, found.n_null + found.n_unparseable + sum(found.cells)) == (N, N)
+
+
+def test_three_is_the_same_category_as_a_float_and_as_a_whole_number() -> None:
+    whole, floats = np.array([1, 2, 3] * 200), np.array([1.0, 2.0, 3.0, np.nan] * 150)
+    found = count(define_columns({"x": whole}, {"x": "cat"}).features["x"], floats)
+
+    assert (found.cells, found.n_null) == ((150, 150, 150, 0), 150)
+
+
+def test_a_column_that_vanishes_is_missing() -> None:
+    day = {"a": RANDOM.normal(size=N), "b": RANDOM.normal(size=N)}
+
+    assert drifting_features([day, {"a": day["a"]}], {"a": "num", "b": "num"}, 1, [0]) == {"b"}
+
+
+def test_a_column_that_appears_has_moved() -> None:
+    day = {"a": RANDOM.normal(size=N), "b": RANDOM.normal(size=N)}
+
+    assert drifting_features([{"a": day["a"]}, day], {"a": "num", "b": "num"}, 1, [0]) == {"b"}
+
+
+def test_without_earlier_days_nothing_is_known_to_move() -> None:
+    day = {"a": RANDOM.normal(size=N)}
+
+    assert drifting_features([day], {"a": "num"}, 0, []) == set()
+
+
+def test_a_day_without_rows_moves_nothing() -> None:
+    day = {"a": RANDOM.normal(size=N), "c": np.array(["x", "y"] * 200)}
+    empty = {name: column[:0] for name, column in day.items()}
+
+    assert drifting_features([day, empty, day], {"a": "num", "c": "cat"}, 2, [0]) == set()
+
+
+def test_ten_ordinary_days_teach_how_days_vary() -> None:
+    """Six numbers whose level differs from day to day; a shift of six times that much is still seen."""
+    random = np.random.default_rng(3)
+    kinds: dict[str, Any] = {f"f{n}": "num" for n in range(6)}
+
+    def day(shift: float = 0.0) -> dict[str, Array]:
+        return {name: random.normal(random.normal(0, 0.05) + shift * (name == "f0"), 1, 8000) for name in kinds}
+
+    days = [day() for _ in range(12)] + [day(0.3)]
+
+    assert [drifting_features(days, kinds, d, range(10)) for d in (10, 11, 12)] == [set(), set(), {"f0"}]
