@@ -1,6 +1,7 @@
 """The services as plain values: a cloud that can be kept, compared and gone back to.
 
-The same promises as the servers in memory (the contract suites run on both), without locks, closures or chance.
+The same promises as the servers in memory (test_plain_servers.py runs the contract suites on these), without locks,
+closures or chance.
 Each call comes by ``Calls``, which decides whether it happens.
 """
 
@@ -31,6 +32,7 @@ from retraining.views import (
 )
 
 PARENT = "projects/p/locations/us-central1"
+ENDPOINT = "flights"  # the only one
 _NONCE = re.compile(r'"nonce":"[^"]*"')
 _HISTORY = re.compile(r'"history":\[.*?\](?=,"[a-z_]+":|\})')
 
@@ -86,6 +88,12 @@ class Cloud:
     def pass_time(self, by: timedelta) -> "Cloud":
         """Later."""
         return replace(self, now=self.now + by)
+
+    def end_job(self, name: str, state: JobState, error: str = "") -> "Cloud":
+        """A job ends."""
+        job = self.jobs[name]
+        ended = replace(job, state=state, started=job.started or self.now, ended=self.now, error=error)
+        return replace(self, jobs={**self.jobs, name: ended})
 
     def end_operation(self, name: str, error: str = "") -> "Cloud":
         """An operation ends, and has its effect unless it failed."""
@@ -165,6 +173,8 @@ class PlainStore(_Port):
 
         def act(cloud: Cloud) -> tuple[Cloud, str]:
             found = cloud.objects.get(path)
+            if found is not None and found[0] == body and '"nonce"' not in body:
+                return cloud, str(found[1])  # see create
             if found is None or str(found[1]) != version:
                 raise Conflict(f"record {path}: expected version {version}, found another or none")
             return cloud.put(path, body)
@@ -215,8 +225,11 @@ class PlainJobs(_Port):
         """See Jobs."""
 
         def act(cloud: Cloud) -> tuple[Cloud, JobView]:
+            if not plan.image:
+                raise Refused(f"{plan.kind} job of {plan.run_id}: expected an image, got none")
             name = f"{PARENT}/customJobs/{len(cloud.jobs) + 1}"
-            labels = {**plan.labels, "nonce": ""}
+            labels = {**plan.labels, "run_id": plan.run_id, "kind": plan.kind}
+            labels |= {"nonce": ""} if "nonce" in labels else {}
             job = JobView(name, plan.kind, JobState.WAITING, labels, cloud.now)
             fact = f"created {plan.kind} job of {plan.run_id}"
             return replace(cloud, jobs={**cloud.jobs, name: job}, facts=(*cloud.facts, fact)), job
@@ -256,23 +269,26 @@ class PlainEndpoints(_Port):
     def view(self, endpoint: str) -> EndpointView | None:
         """See Endpoints."""
 
-        def act(cloud: Cloud) -> tuple[Cloud, EndpointView]:
+        def act(cloud: Cloud) -> tuple[Cloud, EndpointView | None]:
+            if endpoint != ENDPOINT:
+                return cloud, None
             return cloud, EndpointView(
                 f"{PARENT}/endpoints/1", str(cloud.etag), dict(cloud.deployed), dict(cloud.split)
             )
 
         view = self._do("look at endpoint", act, writes=False)
-        assert isinstance(view, EndpointView)
+        assert view is None or isinstance(view, EndpointView)
         return view
 
     def deployed(self) -> dict[str, int]:
         """See Endpoints."""
-        return {"flights": len(self._box.cloud.deployed)}
+        return {ENDPOINT: len(self._box.cloud.deployed)}
 
     def deploy(self, plan: DeployPlan) -> str:
         """See Endpoints."""
 
         def act(cloud: Cloud) -> tuple[Cloud, str]:
+            _known(plan.endpoint)
             under_way = any(op.subject[0] == plan.deployed_id and not op.done for op in cloud.operations.values())
             if plan.deployed_id in cloud.deployed or under_way:
                 raise Exists(f"{plan.deployed_id} is deployed already")
@@ -285,10 +301,11 @@ class PlainEndpoints(_Port):
         """See Endpoints."""
 
         def act(cloud: Cloud) -> tuple[Cloud, None]:
+            _known(endpoint)
             if etag != str(cloud.etag):
                 raise Conflict("the endpoint's etag is another")
             self._watch(cloud, "set_traffic", split)
-            if sum(split.values()) != 100 or not split.keys() <= cloud.deployed.keys():
+            if sum(split.values()) != 100 or min(split.values()) < 0 or not split.keys() <= cloud.deployed.keys():
                 raise Refused(f"split {split} of {sorted(cloud.deployed)}")
             shares = {key: share for key, share in split.items() if share}
             return replace(cloud, split=shares, etag=cloud.etag + 1), None
@@ -299,10 +316,11 @@ class PlainEndpoints(_Port):
         """See Endpoints."""
 
         def act(cloud: Cloud) -> tuple[Cloud, None]:
+            _known(endpoint)
             if deployed_id not in cloud.deployed:
                 return cloud, None
             if cloud.split.get(deployed_id):
-                raise Refused(f"{deployed_id} has traffic")
+                raise Refused(f"{deployed_id} has {cloud.split[deployed_id]} percent of the traffic")
             self._watch(cloud, "undeploy", deployed_id)
             rest = {key: value for key, value in cloud.deployed.items() if key != deployed_id}
             return replace(cloud, deployed=rest, etag=cloud.etag + 1), None
@@ -415,6 +433,11 @@ class PlainBus(_Port):
 def clock(box: Box, call: Call) -> Clock:
     """The time, as a handler sees it when it asks."""
     return lambda: call("time", lambda variant: box.cloud.now, point=False)
+
+
+def _known(endpoint: str) -> None:
+    if endpoint != ENDPOINT:
+        raise Refused(f"endpoint {endpoint}: expected {ENDPOINT}, the only one")
 
 
 def _begin(cloud: Cloud, op: Op) -> tuple[Cloud, str]:

@@ -180,8 +180,7 @@ def start_job(cloud: Cloud, name: str) -> Cloud:
     job = cloud.jobs[name]
     fence = f"gs://artifacts/fence/{job.labels['run_id']}-{job.kind}-{job.labels['attempt']}.json"
     if fence in cloud.files:
-        ended = replace(job, state=JobState.SUCCEEDED, started=cloud.now, ended=cloud.now)
-        return replace(cloud, jobs={**cloud.jobs, name: ended})
+        return cloud.end_job(name, JobState.SUCCEEDED)
     body = f'{{"job_id": "{name.rsplit("/", 1)[-1]}"}}'.encode()
     running = replace(job, state=JobState.RUNNING, started=cloud.now)
     return replace(cloud, files={**cloud.files, fence: body}, jobs={**cloud.jobs, name: running})
