@@ -24,6 +24,8 @@ UNREADABLE = 0.02  # share of values that are no number, or of payloads that are
 STUCK = 0.998  # share of rows with one category, of an input that had several
 RENAMED = 0.02  # share of rows in new categories
 EXACT = 0.03  # relative: how near a factor must be to one of UNITS
+LARGE = 6.0  # a factor from which nobody takes it for the world; a smaller one must move a narrow distribution
+NARROW = 0.5  # spread over mean
 # One unit in another: powers of ten, hours and minutes, days, miles, feet, inches, pounds.
 UNITS = tuple(
     factor
@@ -109,8 +111,13 @@ def _unit(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts])
     if variance <= 0 or spread <= 0:
         return None
     factor = sqrt((variance + mean**2) / (spread + usual**2))
-    if _is_ordinary(factor, base, earlier) or _unit_near(factor, EXACT + 3 * _size_error(base)) is None:
+    varies, large = _variation(base, earlier), max(factor, 1 / factor) >= LARGE
+    if abs(log(factor)) < max(log(1.25), 2 * varies):
         return None
+    if not _is_unit(factor, EXACT + min(2 * varies, 0.3 if large else 0.1)):
+        return None
+    if not large and spread > NARROW**2 * usual**2:
+        return None  # prices grow by factors, too
     wider = sqrt(variance / spread) / factor
     same = 0.85 < wider < 1.18
     if usual**2 > 0.04 * spread:  # far enough from 0 that the mean tells as well
@@ -135,10 +142,22 @@ def _some_in_another_unit(one: Definition, now: Counts, base: Counts, earlier: S
     of_extra = (mean * now.valid - usual * (now.valid - extra)) / extra
     factor = of_extra / usual
     # Only rows that leave the usual range are seen, so small factors cannot be told from a longer tail.
-    if factor < 8 or _unit_near(factor, 0.25) is None:
+    if factor < 8 or not _is_unit(factor, 0.35) or _rest_moved(now, base, earlier):
         return None
     share = extra / now.valid
     return Fault(one.name, "unit", f"{one.name}: {share:.1%} of values are {factor:.3g} times as large as usual")
+
+
+def _rest_moved(now: Counts, base: Counts, earlier: Sequence[Counts]) -> bool:
+    """Whether the values below the highest cell are spread otherwise than usual: then the world has moved."""
+    usual = max((_apart(part.cells[:-1], base.cells[:-1]) for part in earlier), default=0.05)
+    return _apart(now.cells[:-1], base.cells[:-1]) > 1.5 * usual + 0.05
+
+
+def _apart(cells: Sequence[int], others: Sequence[int]) -> float:
+    """The share of rows that lie otherwise."""
+    n, m = max(1, sum(cells)), max(1, sum(others))
+    return sum(abs(a / n - b / m) for a, b in zip(cells, others, strict=True)) / 2
 
 
 def _renamed(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts]) -> Fault | None:
@@ -157,7 +176,7 @@ def _renamed(one: Definition, now: Counts, base: Counts, earlier: Sequence[Count
     lost = listed[place] - now.cells[place] / now.valid
     as_renamed = _distance(now, [*_moved(listed, place, more)])
     as_new = _distance(now, [share * (1 - more) for share in listed])
-    if not 0.5 < more / max(lost, 1e-9) < 2 or as_renamed > 0.25 * as_new:
+    if not 0.6 < more / max(lost, 1e-9) < 1.7 or as_renamed > 0.35 * as_new:
         return None
     name = one.categories[place]
     return Fault(
@@ -192,20 +211,11 @@ def _size(counts: Counts) -> float:
     return sqrt(counts.sum_sq / counts.valid) if counts.valid else 0.0
 
 
-def _size_error(base: Counts) -> float:
-    """How well the usual size is known, about; heavy tails know it badly."""
-    mean, variance = _moments(base)
-    return sqrt(variance / max(mean**2 + variance, 1e-300) / max(base.valid, 1))
+def _variation(base: Counts, earlier: Sequence[Counts]) -> float:
+    """How far ordinary windows are from their own usual size, at most, as a logarithm."""
+    usual = _size(base)
+    return max((abs(log(_size(part) / usual)) for part in earlier if _size(part) > 0 and usual > 0), default=0.0)
 
 
-def _is_ordinary(factor: float, base: Counts, earlier: Sequence[Counts]) -> bool:
-    """Whether ordinary windows differ as much themselves."""
-    sizes = [
-        log(_size(part) / _size(base)) for part in earlier if part.valid and _size(part) > 0 and _size(base) > 0
-    ]
-    widest = max((abs(one) for one in sizes), default=0.0)
-    return abs(log(factor)) < max(log(1.25), 2 * widest)
-
-
-def _unit_near(factor: float, relative: float) -> float | None:
-    return next((unit for unit in UNITS if abs(factor / unit - 1) < relative), None)
+def _is_unit(factor: float, relative: float) -> bool:
+    return any(abs(factor / unit - 1) < relative for unit in UNITS)

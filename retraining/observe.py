@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from retraining import names
 from retraining.errors import BadRecord
+from retraining.incidents import Incident
 from retraining.modelspec import ModelSpec
 from retraining.plans import Planner
 from retraining.records import Run, RunState
@@ -43,10 +44,16 @@ def _observe(world: RunWorld, spec: ModelSpec, run: Run, own_intent: bool) -> Ru
 
 
 def _with_watermark(world: RunWorld, spec: ModelSpec, run: Run, view: RunView) -> RunView:
-    """New rows since the last run's snapshot. Counted only when the run could start: it costs a query."""
+    """New rows since the last run's snapshot, and whether the feed is broken. Asked only when the run could start:
+    it costs a query."""
     if patience(run, spec, view.state, view.now) is not None:
         return view
-    return replace(view, watermark=world.warehouse.watermark(spec, view.state.watermark, view.now))
+    stored = world.store.read(names.incident_path(spec.name))
+    return replace(
+        view,
+        watermark=world.warehouse.watermark(spec, view.state.watermark, view.now),
+        incident=Incident.from_json(stored.body) if stored else None,
+    )
 
 
 def _with_jobs(world: RunWorld, spec: ModelSpec, run: Run, view: RunView) -> RunView:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from retraining import budget
+from retraining.incidents import Incident
 from retraining.modelspec import ModelSpec
 from retraining.names import short_hash
 from retraining.records import Decision, ModelState, Money, Run
@@ -18,6 +19,9 @@ from retraining.views import Watermark
 Action = Literal["train", "tune"]
 
 MAX_COOLDOWN = timedelta(days=7)
+FEED_PATIENCE = timedelta(
+    days=14
+)  # since a broken window; then the monitor itself must be broken, and blocks no more
 _DAY = timedelta(days=1)
 
 
@@ -30,12 +34,14 @@ class Situation:
     money: Money
     has_champion: bool
     watermark: Watermark  # new_rows counts labelled rows after state.watermark
+    incident: Incident | None = None  # the model's last one, open or closed
 
 
 def decide(spec: ModelSpec, run: Run, situation: Situation) -> Decision:
     """Launch (train or tune) or skip, with the reason."""
     refusal = (
         _paused(situation)
+        or _broken_feed(run, situation)
         or _cooling(spec, run, situation)
         or _answered(run, situation)
         or _too_few_rows(spec, run, situation)
@@ -101,6 +107,22 @@ def _paused(situation: Situation) -> _Refusal:
     if pause is None:
         return None
     return "paused", f"paused by {pause.by} since {pause.at:%Y-%m-%d %H:%M}: {pause.reason}"
+
+
+def _broken_feed(run: Run, situation: Situation) -> _Refusal:
+    """Labels of a broken feed's days will be fed by it, too. A person may know better; the source's own rows are
+    checked in any case."""
+    incident = situation.incident
+    if incident is None or incident.closed is not None or incident.kind != "data" or run.forced:
+        return None
+    last = max(incident.windows, default=incident.opened)
+    if situation.now > last + FEED_PATIENCE:
+        return None
+    why = incident.why or f"look at {', '.join(list(incident.features)[:5])}"
+    return (
+        "broken_feed",
+        f"data incident {incident.incident_id} is open since {incident.opened:%Y-%m-%d %H:%M}: {why}",
+    )
 
 
 def _cooling(spec: ModelSpec, run: Run, situation: Situation) -> _Refusal:

@@ -11,6 +11,7 @@ from typing import Any
 
 from retraining import checks, gate
 from retraining.budget import EVALUATION_TIMEOUT
+from retraining.incidents import Incident
 from retraining.job_machine import (
     CREATE_DEADLINE,
     GRACE,
@@ -45,6 +46,7 @@ class RunView:
     money: Money
     champion: Serving | None = None
     watermark: Watermark | None = None
+    incident: Incident | None = None  # of drift or of the feed, the model's last one
     jobs: tuple[JobView, ...] = ()  # of the kind this state needs, found by label
     holder: str = ""  # the job that holds the fence of the current attempt
     manifest: Manifest | None = None
@@ -137,7 +139,8 @@ def _waiting(run: Run, spec: ModelSpec, view: RunView) -> Step:
 
 def _decide(run: Run, spec: ModelSpec, view: RunView) -> Decision:
     watermark = view.watermark or Watermark(newest=None, new_rows=0)
-    situation = Situation(view.now, view.state, view.money, view.champion is not None, watermark)
+    has_champion = view.champion is not None
+    situation = Situation(view.now, view.state, view.money, has_champion, watermark, view.incident)
     return decide(spec, run, situation)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from retraining.incidents import Incident
 from retraining.policy import Situation, cooldown, decide, features_digest
 from retraining.records import ModelState, Pause
 from retraining.triggers import Ask, Kind
@@ -33,6 +34,16 @@ FEW = Watermark(newest=NOW, new_rows=12)
 SPENT = money(spent={"old": 39.9})
 MANUAL = (trigger(Kind.MANUAL),)
 FORCED = (trigger(Kind.MANUAL, force=True),)
+BROKEN = Incident(
+    incident_id="flights-1",
+    model="flights",
+    kind="data",
+    opened=NOW - DAY,
+    features={"delay": 2.0},
+    windows=(NOW - DAY,),
+    baseline_id="run-1",
+    why="delay: every value is the same",
+)
 OLD_FACT = (trigger(Kind.DRIFT, at=SEEN - DAY),)
 
 
@@ -41,6 +52,10 @@ OLD_FACT = (trigger(Kind.DRIFT, at=SEEN - DAY),)
     [
         pytest.param(None, situation(state(paused=PAUSE)), "paused", id="paused"),
         pytest.param(FORCED, situation(state(paused=PAUSE)), "paused", id="a pause also holds for people"),
+        pytest.param(None, situation(incident=BROKEN), "broken_feed", id="the live feed is broken"),
+        pytest.param(
+            MANUAL, situation(incident=BROKEN), "broken_feed", id="a broken feed also stops people who do not force"
+        ),
         pytest.param(None, situation(RECENT), "cooldown", id="cooling down"),
         pytest.param(OLD_FACT, situation(), "already_answered", id="older than the last snapshot"),
         pytest.param(None, situation(watermark=FEW), "too_few_new_rows", id="too few new rows"),
@@ -84,6 +99,20 @@ def test_a_skip_has_its_code(causes: Any, around: Situation, code: str) -> None:
         pytest.param(MANUAL, situation(RECENT), "train", "manual", id="people override the cooldown"),
         pytest.param(MANUAL, situation(watermark=FEW), "train", "manual", id="people override the row count"),
         pytest.param(FORCED, situation(BUSY), "train", "manual", id="force overrides the storm limit"),
+        pytest.param(FORCED, situation(incident=BROKEN), "train", "manual", id="force overrides a broken feed"),
+        pytest.param(
+            None, situation(incident=BROKEN.but(kind="drift")), "train", "data", id="a changed world is trained on"
+        ),
+        pytest.param(
+            None, situation(incident=BROKEN.but(closed=NOW)), "train", "data", id="the feed is whole again"
+        ),
+        pytest.param(
+            None,
+            situation(incident=BROKEN.but(opened=NOW - 20 * DAY, windows=(NOW - 15 * DAY,))),
+            "train",
+            "data",
+            id="nobody looked at the feed for two weeks",
+        ),
         pytest.param((trigger(Kind.MANUAL, ask=Ask.TUNE),), situation(), "tune", "manual", id="asked to tune"),
         pytest.param(
             None, situation(state(watermark=SEEN, runs_since_tuning=10)), "tune", "data", id="tuning is due"
@@ -108,6 +137,14 @@ def test_a_launch_has_its_action_and_code(causes: Any, around: Situation, action
     decision = decide(FLIGHTS, waiting, around)
 
     assert (decision.action, decision.code) == (action, code)
+
+
+def test_a_broken_feed_is_named_with_its_reason() -> None:
+    """People read in the run's story which incident stopped it, and why it is open."""
+    decision = decide(FLIGHTS, run(), situation(incident=BROKEN))
+
+    assert decision.text.startswith("data incident flights-1 is open since")
+    assert decision.text.endswith("delay: every value is the same")
 
 
 def test_the_same_features_do_not_ask_for_tuning() -> None:
