@@ -13,6 +13,7 @@ from benchmarks.columns import Array, Columns, Kind, complete, count, count_colu
 from monitoring.components import components
 from monitoring.counts import Counts
 from monitoring.judge import Rule, from_training, judge, judge_feature
+from monitoring.looking import is_ordinary
 from monitoring.ordinary import Unit, reference_for
 from monitoring.pairs import members
 from monitoring.variation import learn_together
@@ -82,7 +83,7 @@ class _Stream:
         against = reference_for(self._definitions, history, day % 7, 7, self._common)
         found = {finding.feature for finding in judge(self._definitions, window, against, _RULE) if finding.flagged}
         moved = {member for name in found for member in members(name)}
-        usual = {name: one for name, one in window.items() if not moved.intersection(members(name))}
+        usual = {name: one for name, one in window.items() if is_ordinary(name, moved)}
         self._looked[day] = (arrays, moved)
         self._ordinary[day] = Unit(day % 7, usual)
 

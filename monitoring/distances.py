@@ -7,7 +7,7 @@ all features. They are computed when somebody looks, not stored.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import log, log2, sqrt
 
 from monitoring.baseline import Definition
@@ -62,8 +62,8 @@ def stability(window: Sequence[float], reference: Sequence[float]) -> float:
     """The population stability index. Empty cells are filled as Evidently fills them; cells that are empty on both
     sides play no part."""
     pairs = [(a, b) for a, b in _shares(window, reference) if a or b]
-    filled = [_filled([pair[side] for pair in pairs]) for side in (0, 1)]
-    return sum((a - b) * log(a / b) for a, b in zip(*filled, strict=True))
+    here, there = _filled([a for a, _ in pairs]), _filled([b for _, b in pairs])
+    return sum((a - b) * log(a / b) for a, b in zip(here, there, strict=True))
 
 
 def kolmogorov_smirnov(window: Sequence[float], reference: Sequence[float]) -> float:
@@ -83,7 +83,7 @@ class Histogram:
     def over(self, edges: Sequence[float]) -> tuple[float, ...]:
         """The rows in other buckets, as if each bucket's rows lay evenly in it."""
         below = [self._below(edge) for edge in edges]
-        return tuple(b - a for a, b in zip(below, below[1:], strict=False))
+        return tuple(b - a for a, b in pairwise(below))
 
     def _below(self, value: float) -> float:
         if value <= self.edges[0]:

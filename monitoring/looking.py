@@ -3,7 +3,7 @@ repeated.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from monitoring.incident import LOOK_BACK, Event, step
 from monitoring.incident import rebase as rebase_incident
 from monitoring.log import Windows, length, window_unit
 from monitoring.ordinary import KEEP, Unit, reference_for
+from monitoring.pairs import members
 from monitoring.records import Notice, Span, Watch, to_spreads
 from monitoring.verdict import Judged, verdict
 from retraining.incidents import Incident
@@ -84,6 +85,8 @@ def _judge(
     history = units(watch.spans, windows, length(spec))
     against = reference_for(definitions, history, phase, cycle(spec), to_spreads(watch.inherited))
     judged = verdict(definitions, spec.name, (joined.start, joined.end), joined.counts, against, trigger)
+    if judged.holiday:
+        return watch.but(judged_until=joined.end), judged
     incident, notices, recent = watch.incident, watch.notices, watch.recent
     if not muted:
         recent = (*recent, judged)[-LOOK_BACK:]
@@ -110,10 +113,15 @@ def units(spans: Sequence[Span], windows: Windows, step_: timedelta) -> list[Uni
     for span in spans:
         starts = [span.start + n * step_ for n in range(round((span.end - span.start) / step_))]
         counts = _sum([windows.get(start, {}) for start in starts])
-        ordinary = {name: one for name, one in counts.items() if name not in span.moved}
+        ordinary = {name: one for name, one in counts.items() if is_ordinary(name, span.moved)}
         if ordinary:
             found.append(Unit(span.phase, ordinary))
     return found
+
+
+def is_ordinary(name: str, moved: Collection[str]) -> bool:
+    """Whether a series neither moved nor is a pair of which a feature moved."""
+    return name not in moved and not any(member in moved for member in members(name))
 
 
 def _sum(held: Iterable[dict[str, Counts]]) -> dict[str, Counts]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from monitoring.baseline import Definitions
+from monitoring.calendar import holiday
 from monitoring.components import components
 from monitoring.counts import Counts
 from monitoring.incident import kind_of
@@ -21,6 +22,7 @@ from retraining.modelspec import DriftTrigger
 class Judged(WindowVerdict):
     """A verdict that says how it was reached."""
 
+    holiday: str = ""  # the window touches this one: nothing follows from the verdict
     calibrated: bool = False  # ordinary variation was known; otherwise only plain faults and severe moves count
 
 
@@ -53,6 +55,7 @@ def verdict(
         minimum_detectable=minimum_detectable(window, against, rule, tests),
         kind=kind_of(flagged, importance) if flagged else quiet,
         calibrated=against.calibrated,
+        holiday=holiday(trigger.holidays, *span),
     )
 
 

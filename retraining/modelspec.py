@@ -6,7 +6,7 @@ in SQL, paths or labels are restricted here, once, so that no later code has to 
 
 import hashlib
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -179,6 +179,30 @@ class DataTrigger(Part):
     min_new_rows: Annotated[int, Field(ge=1)]
 
 
+class Holiday(Part):
+    """Days on which traffic is like on no other. A date alone is one day."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)] = "holiday"
+    first: date
+    last: date | None = None  # included; the first day alone when empty
+
+    @property
+    def until(self) -> date:
+        """The last day."""
+        return self.last or self.first
+
+    @model_validator(mode="before")
+    @classmethod
+    def _day(cls, value: Any) -> Any:
+        return {"first": value} if isinstance(value, str | date) else value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until < self.first:
+            raise ValueError(f"holiday {self.name}: expected last on or after first, {self.first}, got {self.last}")
+        return self
+
+
 class DriftTrigger(Part):
     """Ask for a run when an incident of drift is open."""
 
@@ -186,6 +210,8 @@ class DriftTrigger(Part):
     min_rows: Annotated[int, Field(ge=50)] = 500  # windows are added up until they hold so many
     min_effect: Annotated[float, Field(gt=0)] = 0.1  # in standard deviations; smaller moves never count
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # chance of a false alarm per window, all features
+    # Judged and shown, without consequences. Left out of the digest where there are none.
+    holidays: Annotated[tuple[Holiday, ...], Field(exclude_if=lambda holidays: not holidays)] = ()
 
 
 class Triggers(Part):

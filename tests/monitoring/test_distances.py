@@ -85,7 +85,8 @@ def test_categories_have_no_cumulative_difference() -> None:
     found = distances(one, Counts(10, 0, 0, 0, 0, 0, (5, 5, 0)), one.training)
 
     assert found is not None
-    assert (found.kolmogorov_smirnov, found.l_infinity) == (None, pytest.approx(0.1))
+    assert found.kolmogorov_smirnov is None
+    assert found.l_infinity == pytest.approx(0.1)
 
 
 def test_a_window_without_values_has_no_distances() -> None:
