@@ -18,7 +18,6 @@ from retraining.series import series
 PREDICTION = "(prediction)"  # no column may be called so
 
 _ROUNDING = 1.2e-7  # the trainer reads 32-bit numbers, the log has 64 bits: relative room at edges and ends
-_WHOLE = 2**24  # up to here 32-bit numbers hold every whole one
 _WORDS = {"1": "true", "1.0": "true", "0": "false", "0.0": "false"}
 
 
@@ -69,7 +68,13 @@ class Definitions:
 def definitions(spec: ModelSpec, baseline: Baseline) -> Definitions:
     """The cells of every series that the model file and the baseline share, of the prediction, and of pairs."""
     found = {
-        one.name: define(one.name, baseline.features[one.name], feature.importance, feature.type == "boolean")
+        one.name: define(
+            one.name,
+            baseline.features[one.name],
+            feature.importance,
+            boolean=feature.type == "boolean",
+            exact=one.what != "value",
+        )
         for name, feature in spec.features.items()
         for one in series(name, feature)
         if feature.monitor and one.name in baseline.features and baseline.features[one.name].kind == one.kind
@@ -105,27 +110,27 @@ def _quarters(one: Definition) -> tuple[int, ...]:
     return quarters(one.training.cells, ordered=one.kind == "numeric")
 
 
-def define(name: str, found: FeatureBaseline, importance: float = 1.0, boolean: bool = False) -> Definition:
-    """The cells of one feature."""
+def define(
+    name: str, found: FeatureBaseline, importance: float = 1.0, *, boolean: bool = False, exact: bool = False
+) -> Definition:
+    """The cells of one series. ``exact``: the trainer had its values in full."""
+    below = (lambda value: value) if exact else _below
     categories = tuple(truth(value) if boolean else value for value in found.categories)
     return Definition(
         name=name,
         kind=found.kind,
         training=_training(found),
-        edges=tuple(_below(edge) for edge in found.edges),
+        edges=tuple(below(edge) for edge in found.edges),
         categories=categories,
         values=tuple(float(value) for value in found.values),
-        low=None if found.low is None else _below(found.low),
-        high=None if found.high is None else -_below(-found.high),
+        low=None if found.low is None else below(found.low),
+        high=None if found.high is None else -below(-found.high),
         importance=importance,
     )
 
 
 def _below(value: float) -> float:
-    """The value with room for rounding, so that a number logged in full stays on the same side of it. A whole
-    number that 32 bits hold needs none."""
-    if value == int(value) and abs(value) <= _WHOLE:
-        return value
+    """The value with room for rounding, so that a number logged in full stays on the same side of it."""
     return value - _ROUNDING * abs(value)
 
 

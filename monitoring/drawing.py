@@ -3,7 +3,6 @@
 Only what the model file has checked enters a text: names of columns and paths. Everything else is a parameter.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 
 from monitoring.baseline import PREDICTION, Definition, Definitions
@@ -168,8 +167,3 @@ def _series_json(one: Definition) -> dict[str, object]:
         "categories": [value for value, _ in listed],
         "places": [cell for _, cell in listed],
     }
-
-
-def parameter(found: object) -> str:
-    """A value of a JSON parameter."""
-    return json.dumps(found, ensure_ascii=False)

@@ -9,6 +9,7 @@ USING (
       JSON_VALUE(one, '$.model') AS model,
       JSON_VALUE(one, '$.deployed_model_id') AS deployed_model_id,
       JSON_VALUE(one, '$.baseline_id') AS baseline_id,
+      CAST(JSON_VALUE(one, '$.shape') AS INT64) AS shape,
       JSON_VALUE(one, '$.payload') AS payload,
       CAST(JSON_VALUE(one, '$.sampling_rate') AS FLOAT64) AS sampling_rate,
       ARRAY(
@@ -75,11 +76,12 @@ USING (
       TIMESTAMP_TRUNC(instance.logging_time, {unit}) AS window_start,
       instance.logging_time,
       subject.place AS subject,
+      subject.shape,
       subject.series,
       subject.pairs,
       COALESCE(JSON_TYPE(request), '') != subject.payload AS is_broken,
       response IS NULL AND NOT is_unanswered AS is_unreadable,
-      CASE subject.place
+      CASE subject.shape
         {inputs}
       END AS inputs
     FROM instance
@@ -91,7 +93,7 @@ USING (
       subject,
       series,
       pairs,
-      CASE subject
+      CASE shape
         {values}
       END AS found
     FROM drawn

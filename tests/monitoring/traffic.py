@@ -8,7 +8,7 @@ from typing import Any
 
 from google.cloud.bigquery import Client, LoadJobConfig, SchemaField
 
-from gcp.tables import ensure_tables, request_log
+from gcp.tables import OwnTable, ensure_tables, request_log
 from retraining.modelspec import ModelSpec
 from retraining.reports import Baseline, FeatureBaseline
 
@@ -105,6 +105,30 @@ def _json(one: Mapping[str, Any] | str) -> str:
     return one if isinstance(one, str) else json.dumps(one)
 
 
+def _older_log(name: str) -> OwnTable:
+    """The log of online predictions before Vertex AI, in its own columns."""
+    required = [(column, "STRING", "REQUIRED") for column in ("model", "model_version", "raw_data")]
+    optional = [(column, "STRING", "NULLABLE") for column in ("raw_prediction", "groundtruth")]
+    return OwnTable(name, (*required, ("time", "TIMESTAMP", "REQUIRED"), *optional), partition="time")
+
+
+def raw(
+    at: datetime,
+    instances: Sequence[Mapping[str, Any]],
+    answers: Sequence[Mapping[str, Any]] | None,
+    version: str = "1",
+) -> dict[str, Any]:
+    """One row of the older log; no ``answers``: the request failed."""
+    return {
+        "model": "web",
+        "model_version": version,
+        "time": at.isoformat(),
+        "raw_data": json.dumps({"instances": instances}),
+        "raw_prediction": None if answers is None else json.dumps({"predictions": answers}),
+        "groundtruth": None,
+    }
+
+
 class Traffic:
     """Fills the log of an endpoint."""
 
@@ -113,9 +137,13 @@ class Traffic:
 
     def log(self, model: ModelSpec, rows: Iterable[dict[str, Any]]) -> None:
         """Append ``rows`` to the log of the model's endpoint, which is created when it is missing."""
-        name = f"{model.endpoint.replace('-', '_')}_requests"
-        ensure_tables(self._client, "retraining", [request_log(name)])
-        schema = [SchemaField(*field) for field in request_log(name).fields]
+        self.append(f"{model.endpoint.replace('-', '_')}_requests", rows)
+
+    def append(self, name: str, rows: Iterable[dict[str, Any]], form: str = "vertex") -> None:
+        """Append ``rows`` to the log ``name`` of either format, which is created when it is missing."""
+        table = request_log(name) if form == "vertex" else _older_log(name)
+        ensure_tables(self._client, "retraining", [table])
+        schema = [SchemaField(*field) for field in table.fields]
         config = LoadJobConfig(schema=schema)
         self._client.load_table_from_json(
             list(rows), f"{self._client.project}.retraining.{name}", job_config=config
