@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from monitoring.log import window_unit
 from monitoring.pages import Reign, reigns
 from monitoring.records import history
 from monitoring.replay import by_days, replay, with_settings
+from monitoring.tables import Statements
 from monitoring.verdict import Judged
 from retraining import names
 from retraining.incidents import Incident
@@ -33,6 +35,7 @@ app = typer.Typer(
 Model = Annotated[str, typer.Argument(help="Which model.", metavar="MODEL")]
 From = Annotated[str, typer.Option("--from", help="First day (UTC), like 2026-01-31.", metavar="DAY")]
 To = Annotated[str, typer.Option("--to", help="Day after the last one.", metavar="DAY", show_default="today")]
+DAYS = 120  # that a report looks back on
 LESSONS = timedelta(days=61)  # before the first window, from which ordinary variation is learnt
 
 Span = tuple[datetime, datetime]
@@ -93,13 +96,41 @@ def replay_model(
         spec = here.model(model)
         asked = _settings(spec, alpha=alpha, min_effect=min_effect, min_rows=min_rows, window=window)
         start, end = _day(since, "--from"), _day(until, "--to") if until else here.now()
-        found = _reigns(here, spec, start - LESSONS, end)
+        found = _reigns(here, _statements(here), spec, start - LESSONS, end)
         would = _again(asked, spec, found, (start, end))
         if not would.verdicts:
             fail(f"{spec.name}: no window was counted from {start:%Y-%m-%d} to {end:%Y-%m-%d}", NOTHING)
         settings = asked.triggers.drift.model_dump(exclude_defaults=False) if asked.triggers.drift else {}
         data = compare(settings, _was(here, spec, (start, end)), would)
         show(as_json, data, lambda: print_compared(data))
+
+
+@app.command()
+def report(
+    model: Model,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the page.", show_default="MODEL-drift.html")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="How far to look back.")] = DAYS,
+) -> None:
+    """Write one page, without anything from elsewhere: distributions, effects over time, incidents, performance.
+
+    Example: retrain drift report flights --out /tmp/flights.html
+    """
+    from console.drift_report.collect import collect
+    from console.drift_report.page import render
+
+    with session() as here:
+        spec = here.model(model)
+        path = out or Path(f"{spec.name}-drift.html")
+        end = here.now()
+        statements = _statements(here)
+        since = end - timedelta(days=days)
+        found = _reigns(here, statements, spec, since, end)
+        page = render(collect(here, statements, spec, found, (since, end)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    print(path)
 
 
 def _settings(spec: ModelSpec, **changes: object) -> ModelSpec:
@@ -123,10 +154,17 @@ def _day(text: str, option: str) -> datetime:
         fail(f"{option}: expected a day like 2026-01-31, got {text!r}", BAD_INPUT)
 
 
-def _reigns(here: Session, spec: ModelSpec, since: datetime, until: datetime) -> list[Reign]:
-    from gcp.artifacts import GcsArtifacts
+def _statements(here: Session) -> Statements:
     from gcp.bigquery import BigQuery, connect
     from gcp.drift_log import DriftStatements
+
+    return DriftStatements(BigQuery(connect(here.settings.project)), here.settings.dataset)
+
+
+def _reigns(
+    here: Session, statements: Statements, spec: ModelSpec, since: datetime, until: datetime
+) -> list[Reign]:
+    from gcp.artifacts import GcsArtifacts
     from gcp.storage import connect as storage
 
     bucket = here.settings.artifact_bucket
@@ -136,7 +174,6 @@ def _reigns(here: Session, spec: ModelSpec, since: datetime, until: datetime) ->
         body = artifacts.read(f"{names.artifact_uri(bucket, run_id)}/report/baseline.json")
         return Baseline.from_json(body) if body is not None else None
 
-    statements = DriftStatements(BigQuery(connect(here.settings.project)), here.settings.dataset)
     place = (here.settings.project, here.settings.dataset)
     return reigns(statements, place, spec, (since, until), baseline_of)
 
@@ -206,6 +243,8 @@ def _print_incident(one: Incident) -> None:
     until = f"closed {iso(one.closed)[:16]}" if one.closed else "open"
     console.print(f"{one.incident_id}  {one.kind}, opened {iso(one.opened)[:16]}, {until}", highlight=False)
     console.print(f"do: {one.do or 'not said'}: {one.why or 'the record is older than advice'}", highlight=False)
+    if one.asked and one.asked != one.do:
+        console.print(f"before, it asked to {one.asked}: {one.because}", highlight=False)
     table = Table("feature", "effect", "importance", "what moved", box=None)
     for name, effect in one.ranked:
         part = one.parts.get(name, "")

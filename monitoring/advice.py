@@ -6,7 +6,7 @@ the fault. Nothing is to be done yet while what moved hardly matters to the mode
 
 from monitoring.baseline import PREDICTION
 from monitoring.judge import DATA_COMPONENTS
-from retraining.incidents import Incident
+from retraining.incidents import Do, Incident
 
 _WORDS = {
     "location": "values are higher or lower",
@@ -41,7 +41,7 @@ def advise(incident: Incident, min_effect: float, quiet_enough: int) -> Incident
         why = f"it goes back to normal: {incident.quiet} of {quiet_enough} ordinary windows that close it"
         return incident.but(do="nothing", why=why)
     if incident.kind == "data":
-        return incident.but(do="look at the feed", why=_broken(incident))
+        return _asking(incident, "look at the feed", _broken(incident))
     weight = max(
         (effect * incident.importance.get(name, 1.0) for name, effect in incident.features.items()), default=0.0
     )
@@ -51,7 +51,11 @@ def advise(incident: Incident, min_effect: float, quiet_enough: int) -> Incident
             f"no more than {min_effect:g}, and the predictions did not move"
         )
         return incident.but(do="nothing", why=why)
-    return incident.but(do="retrain", why=_changed(incident))
+    return _asking(incident, "retrain", _changed(incident))
+
+
+def _asking(incident: Incident, do: Do, why: str) -> Incident:
+    return incident.but(do=do, why=why, asked=do, because=why)
 
 
 def _broken(incident: Incident) -> str:

@@ -65,6 +65,8 @@ class Incident(Record):
     importance: dict[str, float] = {}  # weights of the model file when it opened or grew
     do: Do | None = None  # None: written before incidents said what to do
     why: str = ""  # the reason, in plain words
+    asked: Do | None = None  # what it asked for last, before it faded
+    because: str = ""
     course: tuple[Seen, ...] = ()  # from the window that opened it to the one that closed it
 
     @property

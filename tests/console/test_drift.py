@@ -215,3 +215,26 @@ def test_what_cannot_be_replayed_is_said(judged: Desk, words: tuple[str, ...], s
 
     assert result.exit_code in (1, 2)
     assert said in result.stderr
+
+
+def test_the_report_is_one_file(judged: Desk, tmp_path: Path) -> None:
+    """Made of what is stored; without labels it tells of the inputs alone."""
+    out = tmp_path / "pages" / "flights.html"
+    result = judged.type("drift", "report", "flights", "--out", str(out), "--days", "4000")
+    page = out.read_text()
+
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == str(out)
+    assert f'Serving now: <span class="id">{NEW}</span>' in page
+    assert "An incident is open since 2026-04-0" in page
+    assert "Was it right?" not in page
+
+
+def test_a_report_of_nothing_is_refused(desk: Desk, bigquery: str, tmp_path: Path) -> None:
+    """An empty page would look like a quiet model."""
+    out = tmp_path / "x.html"
+    environ = {"BIGQUERY_EMULATOR_HOST": bigquery, "RETRAIN_DATASET": "nowhere_yet"}
+    result = desk.type("drift", "report", "flights", "--out", str(out), **environ)
+
+    assert result.exit_code == 1
+    assert not out.exists()

@@ -239,6 +239,7 @@ def test_the_course_holds_every_window_from_opening_to_closing() -> None:
     assert [one.flagged for one in incident.course] == [("delay",), ("delay",), (), (), ()]
     assert incident.course[-1].end == incident.closed
     assert incident.why == "it is over: 3 ordinary windows in a row"
+    assert (incident.asked, incident.because[:6]) == ("retrain", "delay:")
 
 
 def test_each_event_shows_the_incident_as_it_then_was() -> None:
