@@ -21,6 +21,7 @@ DISCRETE = ("location", "scale", "shape", "missing", "unseen")
 CATEGORICAL = ("shape", "category", "missing", "unseen")
 PAIR = ("association",)
 CROWDED = 0.25  # share of the categories judged by themselves that may lie close to the threshold
+MOST_ALONE = 0.001  # share of training rows alone with their number up to which the trainer lists the numbers
 MIN_EXPECTED = 5.0  # rows that a cell of the shape must be expected to hold; smaller ones are pooled
 
 
@@ -81,7 +82,9 @@ def fresh(definition: Definition) -> Counts:
     """
     training, counts = definition.training, definition.training.cells
     if definition.kind == "numeric" and definition.values:
-        return replace(training, n_unseen=max(training.n_unseen, sum(count == 1 for count in counts)))
+        known = len(definition.values) == len(counts)
+        alone = sum(count == 1 for count in counts) if known else round(MOST_ALONE * training.valid)
+        return replace(training, n_unseen=max(training.n_unseen, alone))
     if definition.kind != "categorical" or len(counts) < 2:
         return training
     least = 1 if definition.complete else _threshold(counts)

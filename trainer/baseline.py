@@ -1,6 +1,7 @@
 """What the training rows looked like, as counts: the reference of drift detection once this model serves."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from trainer.derived import derived, vocabulary
 
 BINS = 20
 TOP = 50  # categories counted one by one; the rest together
-DISTINCT = 50  # a numeric column with at most so many values lists them
+DISTINCT = 50  # a numeric column with at most so many values has a cell for each
+LISTED = 400  # with at most so many it lists them, if hardly any row is alone with its value
+ALONE = 0.001  # share of such rows
 
 
 def baseline(spec: ModelSpec, run_id: str, train: Rows, predicted: np.ndarray, classes: list[str]) -> Baseline:
@@ -94,20 +97,14 @@ def _as_text(column: np.ndarray) -> np.ndarray:
     return words
 
 
-def _edges(present: np.ndarray, distinct: np.ndarray) -> np.ndarray:
-    """One cell per value when there are few: quantiles would put a rare value into its neighbour's cell."""
-    if len(distinct) <= DISTINCT:
-        return distinct[1:]
-    return np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
-
-
 def numeric(column: np.ndarray) -> FeatureBaseline:
     """Counts of a column of numbers; NaN is missing."""
-    column = column.astype(np.float64)
-    present = column[~np.isnan(column)]
-    distinct = np.unique(present)
+    present = column[~np.isnan(column)].astype(np.float64)
+    present.sort()  # once: values, quantiles and counts are then looked up
+    distinct = present[np.concatenate([[True], present[1:] != present[:-1]])] if len(present) else present
     edges = _edges(present, distinct)
-    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
+    below = np.searchsorted(present, edges, side="left")
+    counts = np.diff(np.concatenate([[0], below, [len(present)]]))
     return FeatureBaseline(
         kind="numeric",
         n=len(column),
@@ -115,22 +112,32 @@ def numeric(column: np.ndarray) -> FeatureBaseline:
         counts=tuple(counts.tolist()),
         edges=tuple(edges.tolist()),
         values=tuple(f"{value:.15g}" for value in distinct) if len(distinct) <= DISTINCT else (),
-        low=float(present.min()) if len(present) else None,
-        high=float(present.max()) if len(present) else None,
+        low=float(present[0]) if len(present) else None,
+        high=float(present[-1]) if len(present) else None,
         sum=float(present.sum()),
         sum_sq=float((present**2).sum()),
     )
 
 
+def _edges(present: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """One cell per value when there are few: quantiles would put a rare value into its neighbour's cell."""
+    if len(distinct) <= DISTINCT:
+        return distinct[1:]
+    return np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
+
+
 def _categorical(column: np.ndarray) -> FeatureBaseline:
-    present = column[~missing(column)].astype(str)
-    values, counts = np.unique(present, return_counts=True)
-    order = np.lexsort((values, -counts))
+    return categorical(Counter(column[~missing(column)].astype(str).tolist()), len(column))
+
+
+def categorical(found: Mapping[str, int], rows: int) -> FeatureBaseline:
+    """Counts of a column of categories, from how often each value occurs; the other rows have none."""
+    order = sorted(found, key=lambda value: (-found[value], value))
     top = order[:TOP]
     return FeatureBaseline(
         kind="categorical",
-        n=len(column),
-        n_null=len(column) - len(present),
-        counts=(*counts[top].tolist(), int(counts[order[TOP:]].sum())),
-        categories=tuple(values[top].tolist()),
+        n=rows,
+        n_null=rows - sum(found.values()),
+        counts=(*(found[value] for value in top), sum(found[value] for value in order[TOP:])),
+        categories=tuple(top),
     )

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.adapters import drifting_features, is_drift
 from benchmarks.columns import count, define_columns
+from monitoring.judge import Rule, from_training, judge
 
 Array = np.ndarray[Any, Any]
 N = 400
@@ -101,3 +102,17 @@ def test_ten_ordinary_days_teach_how_days_vary() -> None:
     days = [day() for _ in range(12)] + [day(0.3)]
 
     assert [drifting_features(days, kinds, d, range(10)) for d in (10, 11, 12)] == [set(), set(), {"f0"}]
+
+
+def test_a_unit_error_in_a_few_rows_shows_as_values_that_training_never_saw() -> None:
+    """Two hundred distances in miles; fifteen in a
+    hundred rows come in kilometres."""
+    random = np.random.default_rng(6)
+    miles = np.arange(200) * 13.0 + 100
+    usual, now = random.choice(miles, 20_000), random.choice(miles, 900)
+    mixed = np.where(random.random(900) < 0.15, now * 1.609, now)
+    made = define_columns({"x": usual}, {"x": "num"})
+    found = judge(made, {"x": count(made.features["x"], mixed)}, from_training(made), Rule())[0]
+
+    assert not is_drift(usual, now, "num", {"F": 30})
+    assert (found.flagged, found.component) == (True, "unseen")
