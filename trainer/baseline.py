@@ -111,12 +111,21 @@ def numeric(column: np.ndarray) -> FeatureBaseline:
         n_null=len(column) - len(present),
         counts=tuple(counts.tolist()),
         edges=tuple(edges.tolist()),
-        values=tuple(f"{value:.15g}" for value in distinct) if len(distinct) <= DISTINCT else (),
+        values=tuple(f"{value:.15g}" for value in distinct) if _repeats(present, distinct) else (),
         low=float(present[0]) if len(present) else None,
         high=float(present[-1]) if len(present) else None,
         sum=float(present.sum()),
         sum_sq=float((present**2).sum()),
     )
+
+
+def _repeats(present: np.ndarray, distinct: np.ndarray) -> bool:
+    """Whether a value that is not listed would be news; values in another unit mostly are. ``present`` is sorted."""
+    if len(distinct) <= DISTINCT:
+        return True
+    starts = np.searchsorted(present, distinct)
+    alone = int((np.diff([*starts, len(present)]) == 1).sum()) if len(distinct) <= LISTED else len(present)
+    return alone <= ALONE * len(present)
 
 
 def _edges(present: np.ndarray, distinct: np.ndarray) -> np.ndarray:
