@@ -120,7 +120,7 @@ def numeric(column: np.ndarray) -> FeatureBaseline:
 
 
 def _repeats(present: np.ndarray, distinct: np.ndarray) -> bool:
-    """Whether a value that is not listed would be news; values in another unit mostly are. ``present`` is sorted."""
+    """Whether a value that is not listed would be news, as values in another unit are. ``present`` is sorted."""
     if len(distinct) <= DISTINCT:
         return True
     starts = np.searchsorted(present, distinct)
