@@ -32,9 +32,14 @@ class Arrival(Record):
     rows: int  # instances logged
     repeats: int = 0  # of them, those that had been logged before in the window: by request, or by key
     silence_s: int = 0  # from the last row to the end of the window
-    unknown: dict[
-        str, int
-    ] = {}  # names in the payloads that the model file does not know → rows; the most frequent
+    unknown: dict[str, int] = {}  # names that the model file does not know → rows; the most frequent
+    faults: tuple[str, ...] = ()  # what was broken, a sentence each
+    muted: bool = False  # traffic was moving between models: it says nothing about ordinary windows
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether later windows may be compared with it."""
+        return not self.faults and not self.muted
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def _volume(window: Feed, ordinary: Sequence[Feed]) -> Iterator[Fault]:
 def _freshness(window: Feed, ordinary: Sequence[Feed]) -> Iterator[Fault]:
     if window.arrival is None:
         return
-    usual = [one.arrival.silence_s for one in ordinary if one.arrival and one.rows]
+    usual = [one.arrival.silence_s for one in ordinary if one.arrival and one.arrival.rows]
     if len(usual) < FEW_WINDOWS:
         return
     least = max(SILENCE * max(usual), 0.04 * window.length.total_seconds())

@@ -1,19 +1,31 @@
 """The monitor's tick: count the new windows, judge them, open or close the incident, tell about it.
 
+Quality comes first: in a window with a broken feed nothing is concluded about the world. Then drift, then, once a
+day, how the model does on the labels that have come.
+
 Everything a tick concludes is written in one record by compare-and-swap, what is to be told included; only
 then is it told. So a tick that dies anywhere is finished by the next one, and a tick that finds nothing new
 reads one record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Protocol, runtime_checkable
 
+from monitoring import archive
+from monitoring.arrivals import Arrivals
 from monitoring.baseline import definitions
-from monitoring.log import Log, Subject, length, window_unit
-from monitoring.looking import advance, cycle, rebase, units
+from monitoring.labels import Labels
+from monitoring.log import Log
+from monitoring.looking import cycle, rebase, units
 from monitoring.ordinary import KEEP, reference_for
+from monitoring.passes import Pass, Subject, length, window_unit
+from monitoring.performance import day_of
+from monitoring.performing import look_at_losses
+from monitoring.quality import fed_until, judge_windows
 from monitoring.records import Learnt, Watch, keep, to_learnt, watch_path
 from monitoring.verdict import Judged
 from retraining import migrations, names
@@ -31,6 +43,14 @@ _GOLDEN = (5**0.5 - 1) / 2
 WINDOWS_PER_TICK = 40  # counted at once at most; the next tick goes on
 
 
+@runtime_checkable
+class Together(Protocol):
+    """A log that counts the windows of many models in one pass."""
+
+    def count_all(self, passes: Iterable[Pass]) -> dict[str, RetrainingError]:
+        """Count them all; why some models could not be counted."""
+
+
 @dataclass(frozen=True)
 class MonitorWorld:
     """What the monitor's tick needs from outside."""
@@ -43,6 +63,8 @@ class MonitorWorld:
     artifacts: Artifacts
     now: Clock
     effect: Effect = direct
+    arrivals: Arrivals | None = None  # None: repeated rows and silences are not looked for
+    labels: Labels | None = None  # None: losses are not looked at
 
 
 class _Champion(Record):
@@ -72,18 +94,36 @@ def tick(world: MonitorWorld) -> list[str]:
     """Look after every model that wants to hear of drift; one line per model that something happened to.
 
     Running it twice at the same time changes nothing the second time. A model whose look failed is named in the
-    lines and tried again by the next tick; the others are not held up.
+    lines and tried again by the next tick; the others are not held up. Models of one log are counted together.
     """
-    lines = []
+    looks, lines = [], list[str]()
     for name in in_turn(sorted(world.models), world.now()):
         if world.models[name].triggers.drift is not None:
-            try:
-                lines += [f"{name}: {line}" for line in _look_after(world, world.models[name])]
-            except Conflict as error:
-                lines.append(f"{name}: another tick was faster ({error})")
-            except RetrainingError as error:
-                lines.append(f"{name}: failed, {type(error).__name__}: {error}")
+            with _named(name, lines):
+                found = _prepared(world, world.models[name])
+                if isinstance(found, _Look):
+                    looks.append(found)
+                else:
+                    lines += [f"{name}: {line}" for line in found]
+    failed = _count(world, looks)
+    for look in looks:
+        name = look.spec.name
+        with _named(name, lines):
+            if name in failed:
+                raise failed[name]
+            lines += [f"{name}: {line}" for line in _finished(world, look)]
     return lines
+
+
+@contextmanager
+def _named(name: str, lines: list[str]) -> Iterator[None]:
+    """Turn a model's failure into a line."""
+    try:
+        yield
+    except Conflict as error:
+        lines.append(f"{name}: another tick was faster ({error})")
+    except RetrainingError as error:
+        lines.append(f"{name}: failed, {type(error).__name__}: {error}")
 
 
 def in_turn(found: list[str], now: datetime) -> list[str]:
@@ -97,7 +137,31 @@ def in_turn(found: list[str], now: datetime) -> list[str]:
     return found[first:] + found[:first]
 
 
-def _look_after(world: MonitorWorld, spec: ModelSpec) -> list[str]:
+@dataclass(frozen=True)
+class _Look:
+    """What one model's tick has to do once its windows are counted."""
+
+    subject: Subject
+    watch: Watch
+    version: str
+    end: datetime  # of the last window to judge
+    is_new: bool
+    muted: bool
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.subject.spec
+
+    @property
+    def windows(self) -> Pass | None:
+        """What is new, and the window before it again, whose last rows may have come late."""
+        if self.end <= self.watch.judged_until:
+            return None
+        return Pass(self.subject, max(self.watch.since, self.watch.judged_until - length(self.spec)), self.end)
+
+
+def _prepared(world: MonitorWorld, spec: ModelSpec) -> "_Look | list[str]":
+    """What there is to do for this model; lines where that is nothing."""
     stored = world.store.read(watch_path(spec.name))
     watch = Watch.from_json(stored.body) if stored else None
     version = stored.version if stored else ""
@@ -116,29 +180,59 @@ def _look_after(world: MonitorWorld, spec: ModelSpec) -> list[str]:
     if watch is None or is_new:
         watch = _start(world, spec, watch, subject, now)
         world.log.define(subject)
-    before = None if is_new else watch
-    watch, verdicts = _look(world, subject, watch, now, muted=endpoint.is_moving)
-    if watch == before:
-        return []
+    end = min(now, watch.judged_until + WINDOWS_PER_TICK * length(spec))
+    return _Look(subject, watch, version, end, is_new, endpoint.is_moving)
+
+
+def _count(world: MonitorWorld, looks: Sequence[_Look]) -> dict[str, RetrainingError]:
+    """Count what is new, together where the log can; why some models could not be counted."""
+    passes = [one.windows for one in looks if one.windows]
+    if isinstance(world.log, Together):
+        return world.log.count_all(passes)
+    failed: dict[str, RetrainingError] = {}
+    for one in passes:
+        try:
+            world.log.count(one.subject, one.start, one.end)
+        except RetrainingError as error:
+            failed[one.subject.spec.name] = error
+    return failed
+
+
+def _finished(world: MonitorWorld, look: _Look) -> list[str]:
+    """Judge what was counted, keep it, and tell."""
+    spec = look.spec
+    watch, verdicts = _judged(world, look)
+    watch, failure = _performed(world, look, watch)
+    if watch == look.watch and not look.is_new:
+        return failure
     keep(world.store, spec.name, window_unit(spec), verdicts)
-    version = _save(world, watch, version)
+    version = _save(world, watch, look.version)
     if watch.notices:
         _tell(world, watch, version)
-    return [_line(one) for one in verdicts] or (["watched from now on"] if is_new else [])
+    return [*([_line(one) for one in verdicts] or (["watched from now on"] if look.is_new else [])), *failure]
 
 
-def _look(
-    world: MonitorWorld, subject: Subject, watch: Watch, now: datetime, *, muted: bool
-) -> tuple[Watch, list[Judged]]:
-    """Count what is new, and the window before it again, whose last rows may have come late; then judge."""
-    spec = subject.spec
-    end = min(now, watch.judged_until + WINDOWS_PER_TICK * length(spec))
-    if end <= watch.judged_until:
+def _judged(world: MonitorWorld, look: _Look) -> tuple[Watch, list[Judged]]:
+    """Quality, then drift."""
+    watch, spec = look.watch, look.spec
+    if look.windows is None:
         return watch, []
-    world.log.count(subject, max(watch.since, watch.judged_until - length(spec)), end)
     oldest = min((span.start for span in watch.spans[-KEEP[cycle(spec)] :]), default=watch.judged_until)
-    windows = world.log.read(subject, oldest, end)
-    return advance(spec, subject.definitions, watch, windows, end, muted=muted)
+    windows = world.log.read(look.subject, oldest, look.end)
+    fed = fed_until(look.subject, watch)
+    arrived = world.arrivals.arrivals(look.subject, fed, look.end) if world.arrivals and fed < look.end else None
+    return judge_windows(look.subject, watch, windows, arrived, look.end, muted=look.muted)
+
+
+def _performed(world: MonitorWorld, look: _Look, watch: Watch) -> tuple[Watch, list[str]]:
+    """Losses, once a day. Labels that cannot be read hold up nothing else; the next tick asks again."""
+    now = world.now()
+    if world.labels is None or look.muted or (watch.performed and day_of(now) <= day_of(watch.performed[-1].at)):
+        return watch, []
+    try:
+        return look_at_losses(world.labels, look.subject, watch, now), []
+    except RetrainingError as error:
+        return watch, [f"losses: failed, {type(error).__name__}: {error}"]
 
 
 def _start(world: MonitorWorld, spec: ModelSpec, old: Watch | None, subject: Subject, now: datetime) -> Watch:
@@ -154,6 +248,7 @@ def _start(world: MonitorWorld, spec: ModelSpec, old: Watch | None, subject: Sub
         judged_until=since,
         incident=incident,
         inherited=_inherited(world, spec, old) if old else {},
+        arrivals=old.arrivals if old else (),
         notices=notices,
     )
 
@@ -199,6 +294,8 @@ def _tell(world: MonitorWorld, watch: Watch, version: str) -> tuple[Watch, str]:
     """Show the incident, audit and publish; then forget what was told."""
     if watch.incident is not None:
         _show(world, watch.incident)
+        if watch.incident.closed is not None:
+            archive.keep(world.store, watch.incident, world.effect)
     for notice in watch.notices:
         if notice.kind == "publish":
             topic = world.settings.drift_topic

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
+from monitoring.feed import Arrival
 from monitoring.judge import Spreads
 from monitoring.variation import Spread
 from monitoring.verdict import Judged
@@ -44,6 +45,37 @@ class Notice(Record):
     details: dict[str, str] = {}
 
 
+class Compared(Record):
+    """A mean loss beside the reference's; positive is worse."""
+
+    standing: Literal["fine", "worse", "cannot tell"]
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    rows: int
+    reason: str
+
+
+class Performed(Record):
+    """What a day's look at the labels said. Metrics are name → value, low and high."""
+
+    at: datetime
+    mature_until: datetime | None = None  # end of the last judged day; later ones lack labels
+    metrics: dict[str, tuple[float, float, float]] = {}  # of that day
+    estimates: dict[str, tuple[float, float, float]] = {}  # of the last week's answers, labelled or not
+    reference: float | None = None  # the mean loss of this champion's first days
+    realised: Compared | None = None
+    expected: Compared | None = None  # before labels come
+    concept: Compared | None = None  # realised beside what was to be expected of the same rows
+    slices: dict[str, Compared] = {}  # "column=value" → realised beside the group's own reference
+
+    @property
+    def worse(self) -> bool:
+        """Whether the loss is worse than the reference by more than the tolerance."""
+        return any(one is not None and one.standing == "worse" for one in (self.realised, self.expected))
+
+
 class Watch(Record):
     """What the monitor knows of one model."""
 
@@ -59,6 +91,9 @@ class Watch(Record):
     incident: Incident | None = None
     inherited: dict[str, dict[str, Learnt]] = {}  # what the windows of the model before taught
     notices: tuple[Notice, ...] = ()  # not told yet
+    arrivals: tuple[Arrival, ...] = ()  # of the newest windows, oldest first, with what was broken in them
+    performed: tuple[Performed, ...] = ()  # the newest verdicts about losses, oldest first
+    labelled_until: datetime | None = None  # days before this one are counted for good
 
 
 def watch_path(model: str) -> str:

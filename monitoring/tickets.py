@@ -1,9 +1,10 @@
 """A broken feed as an incident: it says what is broken, asks people to look, and blocks launches while it is open.
 
-It is the model's one incident. While the feed is broken nothing is concluded about the world, so an open incident of
-drift turns into one of data; once the feed is whole and the world still looks changed, it turns back by itself.
+It is the model's one incident. While the feed is broken nothing is concluded about the world, so an open incident
+of drift turns into one of data; once the feed is whole and the world still looks changed, it turns back by itself.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -85,3 +86,16 @@ def audit(what: str, incident: Incident, reason: str) -> Notice:
 def _why(faults: Sequence[Fault]) -> str:
     rest = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     return "; ".join(one.text for one in faults[:SHOWN]) + rest
+
+
+def publication(incident: Incident, end: datetime) -> Notice:
+    """The message that asks for a run because of the incident, as of a window that ended at ``end``."""
+    body = {
+        "kind": "drift-incident",
+        "model": incident.model,
+        "incident_id": incident.incident_id,
+        "incident_kind": incident.kind,
+        "window_end": end.isoformat(),
+        "features": {name: round(effect, 4) for name, effect in incident.features.items()},
+    }
+    return Notice(kind="publish", body=json.dumps(body))
