@@ -2,6 +2,7 @@
 
 from functions.deployed import serving_model
 from functions.envelope import Message
+from functions.judged import verdicts
 from functions.message import Answer, Entry
 from functions.world import Tick, World
 from retraining.audit import record_event
@@ -34,6 +35,7 @@ def _context(world: World, message: Message) -> Context:
         published=message.published,
         principals=world.settings.principals,
         serves=lambda deployed_id: serving_model(intake.store, intake.models, deployed_id),
+        judged=lambda spec, deployed_id: verdicts(intake.store, spec, deployed_id),
     )
 
 

@@ -6,17 +6,19 @@ name, which Google's own samples spell in three ways.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import timedelta
 
 from retraining.errors import BadMessage
 from retraining.messages.context import Context, Ignored, Parsed
 from retraining.messages.fields import Fields, brief, fields, int64, kind_of, moment, part, text
+from retraining.messages.witness import AUDIT, Alarm, weigh
 from retraining.modelspec import ModelSpec
 from retraining.triggers import Kind, Trigger, drift_key
 
 EXAMPLE = '{"jsonPayload": {"@type": "...ModelMonitoringAnomaliesLogEntry", "deployedModelId": "123"}}'
 _PACKAGE = "google.cloud.aiplatform.logging."
 _SHOWN = 20
+UNSAID = timedelta(hours=1)  # the span of an alarm that does not say its own: the shortest window there is
 
 
 def is_entry(payload: object) -> bool:
@@ -59,11 +61,13 @@ def _anomalies(entry: Fields, body: Fields, attributes: Mapping[str, str], conte
     objective = text(body, "anomalyObjective", "")
     end = moment(body.get("endTime")) or moment(entry.get("timestamp")) or context.published
     spec = _model(job, deployed, attributes, context)
+    begin = moment(body.get("startTime")) or end - UNSAID
+    alarm = Alarm(deployed, begin if begin < end else end - UNSAID, end, tuple(features))
     window = f"{body.get('startTime', '')!s:.40}/{body.get('endTime', '')!s:.40}"
     key = drift_key(f"{job}|{deployed}|{objective}", window)
     reason = f"{brief(objective, 60) or 'an anomaly'} in {', '.join(features) or 'the logged requests'}"
     details = {"job": brief(job), "deployed_id": brief(deployed, 40), **features}
-    return _trigger(spec, key, end, reason, details, context)
+    return _trigger(spec, key, alarm, reason, details, context)
 
 
 def _features(body: Fields) -> dict[str, str]:
@@ -87,22 +91,27 @@ def _alert(body: Fields, attributes: Mapping[str, str], context: Context) -> Par
     spec = _model(job, "", attributes, context)
     key = drift_key(f"{job}|{stats}|{objective}", f"{at:%Y-%m-%dT%H:%M:%SZ}")
     reason = f"{brief(objective, 60) or 'an anomaly'} in {brief(stats, 60) or 'the logged requests'}"
-    return _trigger(spec, key, at, reason, {"job": brief(job), "feature": brief(stats, 60)}, context)
+    alarm = Alarm("", at - UNSAID, at, (stats,) if stats else ())
+    return _trigger(spec, key, alarm, reason, {"job": brief(job), "feature": brief(stats, 60)}, context)
 
 
 def _trigger(
-    spec: ModelSpec, key: str, at: datetime, reason: str, details: dict[str, str], context: Context
+    spec: ModelSpec, key: str, alarm: Alarm, reason: str, details: dict[str, str], context: Context
 ) -> Parsed:
+    """A fact with its sample size, or why the alarm is none."""
     if spec.triggers.drift is None:
         return Ignored(f"model {spec.name} does not ask for runs on drift", model=spec.name)
+    weighed = weigh(alarm, context.judged(spec, alarm.deployed_id), spec.triggers.drift)
+    if not weighed.counts:
+        return Ignored(f"{reason} asks for nothing: {weighed.why}", AUDIT, spec.name)
     found = Trigger(
         model=spec.name,
         kind=Kind.DRIFT,
         key=key,
-        at=at,
-        reason=reason,
+        at=alarm.end,
+        reason=f"{reason}, {weighed.why}",
         message_id=context.message_id,
-        details=details,
+        details=details | ({"rows": str(weighed.rows)} if weighed.rows is not None else {}),
     )
     return [found]
 

@@ -1,10 +1,11 @@
 """What parsers know beside the message: who is configured, when it came, and who serves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from retraining.errors import BadMessage
+from retraining.incidents import WindowVerdict
 from retraining.messages.fields import brief
 from retraining.modelspec import ModelSpec
 from retraining.names import short_hash
@@ -23,6 +24,12 @@ class Ignored:
 Parsed = list[Trigger] | Ignored
 
 
+def nothing_judged(model: ModelSpec, deployed_id: str) -> Sequence[WindowVerdict]:
+    """A lookup in an installation whose monitor has judged nothing."""
+    del model, deployed_id
+    return ()
+
+
 def nobody(deployed_id: str) -> str | None:
     """A lookup in an installation without endpoints: no deployed model belongs to anyone."""
     del deployed_id
@@ -39,6 +46,7 @@ class Context:
     published: datetime  # as Pub/Sub says; for a direct event, when the event happened
     principals: frozenset[str] = frozenset()  # accounts whose writes never trigger a run
     serves: Callable[[str], str | None] = nobody  # id of a deployed model → name of the model; may read records
+    judged: Callable[[ModelSpec, str], Sequence[WindowVerdict]] = nothing_judged  # our verdicts on a deployed model
 
     def model(self, name: str) -> ModelSpec:
         """The model of this name. Raises BadMessage naming those that exist."""

@@ -28,6 +28,9 @@ def parse(payload: object, attributes: Mapping[str, str], context: Context) -> P
     moved = part(body, "features")
     if one_of(body, "incident_kind", ("drift", "data"), "drift") == "data":
         return Ignored("a data incident asks for a look at the feed, not for a run", "data incident", spec.name)
+    if one_of(body, "do", ("retrain", "look at the feed", "nothing"), "retrain") != "retrain":
+        why = brief(text(body, "why", ""), 300)
+        return Ignored(f"incident {incident} asks for {brief(text(body, 'do'))}: {why}", "drift noted", spec.name)
     if spec.triggers.drift is None:
         return Ignored(f"model {spec.name} does not ask for runs on drift", model=spec.name)
     effects = {brief(name, 60): f"{size:.3g}" for name, size in list(moved.items())[:_SHOWN] if _is_number(size)}

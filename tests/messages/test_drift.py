@@ -8,6 +8,7 @@ from retraining.messages.context import Ignored
 from tests.messages.samples import PUBLISHED, changed, context, sample, untriggered
 
 DEPLOYED = "1645828169292316672"
+UNKNOWN = "on an unknown number of rows: our monitor has judged none of this model"
 JOB = "projects/677687165274/locations/us-central1/modelDeploymentMonitoringJobs/6680511704087920640"
 
 
@@ -42,6 +43,15 @@ class TestOwnIncidents:
         assert found == Ignored(
             "a data incident asks for a look at the feed, not for a run", "data incident", "flights"
         )
+
+    @pytest.mark.parametrize("do", ["nothing", "look at the feed"])
+    def test_an_incident_that_asks_for_no_training_is_noted_with_its_reason(self, do):
+        payload = changed("drift_incident", "do", do) | {"why": "it hardly weighs"}
+        found = drift_incident.parse(payload, {}, context())
+
+        assert isinstance(found, Ignored)
+        assert found.audit == "drift noted"
+        assert found.reason.endswith(f"asks for {do}: it hardly weighs")
 
     def test_a_model_that_does_not_ask_for_runs_on_drift_gets_none(self):
         found = drift_incident.parse(sample("drift_incident"), {}, context(models=untriggered()))
@@ -158,7 +168,7 @@ class TestModelMonitoring:
         assert (trigger.model, trigger.kind) == ("flights", "drift")
         window = "2022-02-03T18:00:00Z/2022-02-03T19:00:00Z"
         assert trigger.key == f"drift|{JOB}|{DEPLOYED}|RAW_FEATURE_SKEW|{window}"
-        assert trigger.reason == "RAW_FEATURE_SKEW in age, education"
+        assert trigger.reason == f"RAW_FEATURE_SKEW in age, education, {UNKNOWN}"
         assert trigger.details["age"] == "0.9 over 0.7"
         assert trigger.at.isoformat() == "2022-02-03T19:00:00+00:00"
 
@@ -209,7 +219,7 @@ class TestModelMonitoring:
         trigger = only(anomaly.parse(sample("anomaly_v2_alert"), {}, context()))
 
         assert trigger.model == "flights"
-        assert trigger.reason == "raw-feature-drift in dep_delay"
+        assert trigger.reason == f"raw-feature-drift in dep_delay, {UNKNOWN}"
         assert trigger.key.endswith("|dep_delay|raw-feature-drift|2026-01-31T04:00:00Z")
 
     def test_an_alert_of_a_monitor_with_another_name_is_refused_by_that_name(self):
