@@ -6,7 +6,7 @@ the fault. Nothing is to be done yet while what moved hardly matters to the mode
 
 from monitoring.baseline import PREDICTION
 from monitoring.judge import DATA_COMPONENTS
-from retraining.incidents import Do, Incident
+from retraining.incidents import Incident
 
 _WORDS = {
     "location": "values are higher or lower",
@@ -19,6 +19,14 @@ _WORDS = {
     "unit": "values come in another unit",
     "pair": "the two go together otherwise than before",
     "association": "the two go together otherwise than before",
+    "vanished": "hardly any values came",
+    "constant": "every value is the same",
+    "schema": "values cannot be read",
+    "renamed": "a category seems to be renamed",
+    "volume": "more or fewer rows came than usual",
+    "freshness": "rows stopped coming",
+    "duplicates": "rows are repeated",
+    "labels": "labels stay away",
 }
 SHOWN = 5
 
@@ -39,9 +47,9 @@ def advise(incident: Incident, min_effect: float, quiet_enough: int) -> Incident
     """The open incident with what to do about it. ``quiet_enough`` ordinary windows in a row will close it."""
     if incident.quiet:
         why = f"it goes back to normal: {incident.quiet} of {quiet_enough} ordinary windows that close it"
-        return incident.but(do="nothing", why=why)
+        return calmed(incident, why)
     if incident.kind == "data":
-        return _asking(incident, "look at the feed", _broken(incident))
+        return incident.but(do="look at the feed", why=_broken(incident))
     weight = max(
         (effect * incident.importance.get(name, 1.0) for name, effect in incident.features.items()), default=0.0
     )
@@ -51,11 +59,14 @@ def advise(incident: Incident, min_effect: float, quiet_enough: int) -> Incident
             f"no more than {min_effect:g}, and the predictions did not move"
         )
         return incident.but(do="nothing", why=why)
-    return _asking(incident, "retrain", _changed(incident))
+    return incident.but(do="retrain", why=_changed(incident))
 
 
-def _asking(incident: Incident, do: Do, why: str) -> Incident:
-    return incident.but(do=do, why=why, asked=do, because=why)
+def calmed(incident: Incident, why: str) -> Incident:
+    """The incident now that nothing is to be done any more; what it asked for stays to be read."""
+    if incident.do in (None, "nothing"):
+        return incident.but(do="nothing", why=why)
+    return incident.but(do="nothing", why=why, asked=incident.do, because=incident.why)
 
 
 def _broken(incident: Incident) -> str:

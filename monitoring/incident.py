@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from monitoring.advice import advise, moves
+from monitoring.advice import advise, calmed, moves
 from monitoring.judge import DATA_COMPONENTS, SEVERE
 from retraining.incidents import Finding, Incident, Seen, WindowVerdict
 
@@ -127,7 +127,7 @@ def _grow(
 
 
 def _close(incident: Incident, at: datetime, reason: str) -> tuple[Incident, tuple[Event, ...]]:
-    closed = incident.but(closed=at, do="nothing", why=f"it is over: {reason}")
+    closed = calmed(incident.but(closed=at), f"it is over: {reason}")
     return closed, (Event("incident closed", reason, closed),)
 
 

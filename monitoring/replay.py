@@ -17,7 +17,7 @@ from monitoring.counts import Counts, add
 from monitoring.incident import LOOK_BACK, step
 from monitoring.judge import FEW_ROWS, SEVERE, Rule, Spreads
 from monitoring.log import Windows, length
-from monitoring.looking import Joined, cycle, join
+from monitoring.looking import Joined, cycle, is_ordinary, join
 from monitoring.ordinary import KEEP, PER_GROUP, Unit, reference_for
 from monitoring.statistics import ONE_SIDED, compare
 from monitoring.variation import CHANCE
@@ -89,11 +89,13 @@ def _look(going: _Pass, joined: Joined) -> Judged:
     """Judge one window and remember what it teaches."""
     phase = _phase(going.spec, joined)
     judged = _judge(going, joined, phase)
+    if judged.holiday:
+        return judged
     going.recent = (*going.recent, judged)[-LOOK_BACK:]
     importance = {name: one.importance for name, one in going.definitions.features.items()}
     going.incident, _ = step(going.incident, going.recent, going.trigger.min_effect, importance)
     moved = {finding.feature for finding in judged.flagged} | set(_watched(going))
-    ordinary = {name: one for name, one in joined.counts.items() if name not in moved}
+    ordinary = {name: one for name, one in joined.counts.items() if is_ordinary(name, moved)}
     if ordinary:
         going.history = [*going.history, Unit(phase, ordinary)][-KEEP[cycle(going.spec)] :]
     return judged

@@ -76,7 +76,7 @@ def test_the_page_says_what_to_do_and_tells_of_both_incidents(page: str) -> None
     """A broken feed that was mended, and a changed world."""
     kinds = [(one.kind, one.do, one.asked, one.closed is None) for one in sample().incidents]
 
-    assert kinds == [("drift", "retrain", "retrain", True), ("data", "nothing", "look at the feed", False)]
+    assert kinds == [("drift", "retrain", None, True), ("data", "nothing", "look at the feed", False)]
     assert "<b>Retrain.</b> An incident is open since" in page
     assert "Before, it asked to look at the feed: dep_lat: more or fewer values are missing" in page
     assert all(one.incident_id in page for one in sample().incidents)
