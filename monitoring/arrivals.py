@@ -10,6 +10,8 @@ from monitoring.feed import Arrival
 from monitoring.passes import Subject, length, own_log, window_unit
 from retraining.modelspec import ModelSpec
 
+GIGABYTE = 10**9
+
 
 class Arrivals(Protocol):
     """What the monitor needs to know of how rows arrive."""
@@ -45,7 +47,8 @@ class ArrivalLog:
             "deployed_model_id": subject.deployed_id,
             "names": json.dumps([spec.source.key, spec.source.timestamp, *_names(spec)]),
         }
-        return [_arrival(spec, row) for row in self._run.rows(text, parameters, "drift-arrivals")]
+        rows = self._run.rows(text, parameters, "drift-arrivals", int(spec.log.max_gigabytes * GIGABYTE))
+        return [_arrival(spec, row) for row in rows]
 
 
 def log_table(spec: ModelSpec, project: str, dataset: str) -> str:

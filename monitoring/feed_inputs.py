@@ -50,6 +50,7 @@ class Fault:
 def of_input(one: Definition, now: Counts, earlier: Sequence[Counts]) -> list[Fault]:
     """What is wrong with one input; a fault that explains others is told alone."""
     base = add(earlier) if len(earlier) >= FEW_WINDOWS else one.training
+    by_calendar = one.name.endswith((":weekday", ":hour"))  # a day has one weekday
     checks: tuple[Callable[[Definition, Counts, Counts, Sequence[Counts]], Fault | None], ...] = (
         _missing,
         _unreadable,
@@ -58,7 +59,7 @@ def of_input(one: Definition, now: Counts, earlier: Sequence[Counts]) -> list[Fa
         _some_in_another_unit,
         _renamed,
     )
-    for check in checks:
+    for check in checks[:2] if by_calendar else checks:
         if fault := check(one, now, base, earlier):
             return [fault]
     return []

@@ -13,6 +13,7 @@ from math import floor, log10, sqrt
 from typing import Any, Protocol
 
 from monitoring import tables
+from monitoring.arrivals import GIGABYTE, log_table
 from monitoring.baseline import PREDICTION, Definition, truth
 from monitoring.log import Subject
 from monitoring.performance import Bin, DayCounts
@@ -115,8 +116,10 @@ class LabelLog:
         self._dataset = dataset
 
     def join(self, subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
-        """See Labels."""
+        """See Labels. Logs in the older format are left out: their labels are in the log itself."""
         spec = subject.spec
+        if spec.log.format != "vertex":
+            return
         predictions = subject.definitions.features[PREDICTION]
         listed = _listed(subject)
         source, (of_dataset, of_table) = spec.source, spec.source.table.split(".")
@@ -125,7 +128,7 @@ class LabelLog:
             {
                 "performance": self._table(PERFORMANCE),
                 "parser": self._table(tables.PARSER),
-                "log": self._table(f"{spec.endpoint.replace('-', '_')}_requests"),
+                "log": log_table(spec, self._project, self._dataset),
                 "table": tables.quoted(self._project, of_dataset, of_table),
                 "key": source.key,
                 "label": source.label,
@@ -159,7 +162,7 @@ class LabelLog:
             "power": power(spec, predictions),
             "unit": 10.0 ** power(spec, predictions),
         }
-        self._run.rows(text, parameters, "drift-labels")
+        self._run.rows(text, parameters, "drift-labels", int(spec.log.max_gigabytes * GIGABYTE))
 
     def days(self, subject: Subject, since: datetime, until: datetime) -> list[DayCounts]:
         """See Labels."""
@@ -216,7 +219,8 @@ def _slices(spec: ModelSpec, columns: Sequence[str]) -> str:
 
 
 def _value(spec: ModelSpec, column: str) -> str:
-    value = f"JSON_VALUE(request, '$.{column}')"
+    at = spec.features[column].path or column
+    value = f"JSON_VALUE(request, '${at}')" if at.startswith("[") else f"JSON_VALUE(request, '$.{at}')"
     if spec.features[column].type != "boolean":
         return value
     return f"CASE LOWER({value}) WHEN '1' THEN '{truth('1')}' WHEN '0' THEN '{truth('0')}' ELSE LOWER({value}) END"

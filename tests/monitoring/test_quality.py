@@ -143,6 +143,39 @@ def test_drift_goes_on_once_the_feed_is_whole() -> None:
     assert one.audit() == ["incident opened", "incident became data", "incident became drift"]
 
 
+def test_new_categories_are_the_world_while_the_feed_is_whole() -> None:
+    """A carrier that nobody knew takes rows from all others: drift, which asks for a run, and no ticket."""
+    one = Site()
+    one.ordinary(30)
+    for _ in range(2):
+        at = one.now.replace(minute=0)
+        window = one.days.window(ROWS)
+        window["carrier"] = replace(window["carrier"], cells=(1080, 720, 200), n_unseen=200)
+        one.log.windows[at] = window
+        one.now = at + DAY + timedelta(minutes=5)
+        tick(one.world())
+
+    assert one.incident is not None
+    assert (one.incident.kind, list(one.incident.features)) == ("drift", ["carrier"])
+    assert one.published
+
+
+def test_a_renamed_category_is_the_feed() -> None:
+    """The rows of one carrier come under another name: a ticket that names it, and no run."""
+    one = Site()
+    one.ordinary(30)
+    at = one.now.replace(minute=0)
+    window = one.days.window(ROWS)
+    window["carrier"] = replace(window["carrier"], cells=(1200, 0, 800), n_unseen=800)
+    one.log.windows[at] = window
+    one.now = at + DAY + timedelta(minutes=5)
+    tick(one.world())
+
+    assert one.incident is not None
+    assert (one.incident.kind, one.published) == ("data", [])
+    assert "'UA' lost as many: it seems renamed" in one.incident.why
+
+
 def test_broken_days_are_no_ordinary_days() -> None:
     """What was wrong for a week is still wrong in the second."""
     one = Site()
