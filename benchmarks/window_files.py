@@ -128,7 +128,7 @@ def _parsed(one: Source, wanted: Mapping[str, Kind]) -> Iterator[Batch]:
     shape = json.dumps({name: "DOUBLE" if kind == "num" else "VARCHAR" for name, kind in wanted.items()})
     values = [f"s.{_name(name)} AS {_name(name)}" for name in wanted]
     checks = [
-        f"CASE WHEN s IS NULL THEN TRUE WHEN s.{_name(name)} IS NULL THEN "
+        f"CASE WHEN broken THEN TRUE WHEN s.{_name(name)} IS NULL THEN "
         f"coalesce(json_type(payload, {_text('$.' + json.dumps(name))}) <> 'NULL' "
         f"AND json_extract_string(payload, {_text('$.' + json.dumps(name))}) <> '', FALSE) ELSE FALSE END "
         f"AS {_name('broken ' + name)}"
@@ -136,7 +136,10 @@ def _parsed(one: Source, wanted: Mapping[str, Kind]) -> Iterator[Batch]:
         if kind == "num"
     ]
     parsed = f"SELECT payload, TRY(from_json(payload, {_text(shape)})) AS s FROM ({_payloads(one)})"
-    text = f"SELECT {', '.join([*values, 's IS NULL AS "broken"', *checks])} FROM ({parsed})"
+    first = _name(next(iter(wanted)))
+    other = f"WHEN s.{first} IS NULL THEN json_type(payload) <> 'OBJECT'"
+    broken = f"CASE WHEN s IS NULL THEN TRUE {other} ELSE FALSE END"
+    text = f"SELECT {', '.join([*values, f'{broken} AS broken', *checks])} FROM ({parsed})"
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")

@@ -1,0 +1,133 @@
+"""One window from file to verdict: the same integers from columns, from logs of JSON and from plain arrays."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.columns import count_columns
+from benchmarks.drift_window import describe, look, main
+from benchmarks.window_files import source
+from monitoring.baseline import Definitions
+
+ROWS = 20_000
+
+
+def _table(rows: int = ROWS, seed: int = 1, shift: float = 0.0) -> Any:
+    draw = np.random.default_rng(seed)
+
+    def holed(values: Any) -> Any:
+        return pa.array(values, mask=draw.random(rows) < 0.03)
+
+    return pa.table(
+        {
+            "size": holed(draw.normal(shift, 1, rows)),
+            "price": holed(draw.lognormal(0, 1, rows)),
+            "hour": holed(draw.integers(0, 24, rows)),
+            "kind": holed(draw.choice([f"k{n}" for n in range(70)], rows)),
+            "fresh": holed(draw.random(rows) < 0.3),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reference and a current window, as columns and as logs of every form."""
+    folder = tmp_path_factory.mktemp("windows")
+    pq.write_table(_table(), folder / "reference.parquet")
+    current = _table(seed=2)
+    pq.write_table(current, folder / "current.parquet")
+    texts = [json.dumps(row) for row in current.to_pylist()]
+    pq.write_table(pa.table({"request_payload": texts}), folder / "log.parquet")
+    pieces = [texts[at : at + 7] for at in range(0, ROWS, 7)]
+    pq.write_table(pa.table({"request_payload": pieces}), folder / "lists.parquet")
+    (folder / "lines.jsonl").write_text("\n".join(texts), encoding="utf-8")
+    rows = "\n".join(json.dumps({"request_payload": piece}) for piece in pieces)
+    (folder / "rows.jsonl").write_text(rows, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cells(folder: Path) -> Definitions:
+    """The baseline of the reference."""
+    return describe(source(folder / "reference.parquet", log=False))
+
+
+def test_columns_are_counted_as_arrays_are(folder: Path, cells: Definitions) -> None:
+    """Every series and pair; the arrays go another way to the same integers."""
+    found = look(cells, source(folder / "current.parquet", log=False))
+    frame = pq.read_table(folder / "current.parquet").to_pydict()
+    arrays = {name: np.array(values, dtype=object) for name, values in frame.items()}
+    expected = count_columns(cells, arrays)
+
+    assert {
+        n: (c.n, c.n_null, c.n_unparseable, c.n_unseen, c.n_low, c.n_high, c.cells) for n, c in found.items()
+    } == {n: (c.n, c.n_null, c.n_unparseable, c.n_unseen, c.n_low, c.n_high, c.cells) for n, c in expected.items()}
+    assert {n: (c.sum, c.sum_sq) for n, c in found.items()} == {
+        n: pytest.approx((c.sum, c.sum_sq)) for n, c in expected.items()
+    }
+    assert sum(one.kind == "pair" for one in cells.features.values()) == 10
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "lists.parquet", "lines.jsonl", "rows.jsonl"])
+def test_a_log_is_counted_as_its_columns_are(name: str, folder: Path, cells: Definitions) -> None:
+    """Text or lists of it, in Parquet or in lines."""
+    typed = look(cells, source(folder / "current.parquet", log=False))
+    logged = look(cells, source(folder / name, log=True))
+
+    assert {n: (c.n, c.n_null, c.cells) for n, c in logged.items()} == {
+        n: (c.n, c.n_null, c.cells) for n, c in typed.items()
+    }
+
+
+def test_what_cannot_be_read_is_not_missing(tmp_path: Path, cells: Definitions) -> None:
+    """No JSON, no object, text for a number; null and absent and empty are missing."""
+    texts = [
+        '{"size": 1, "kind": "k1"}',
+        "broken",
+        "[1]",
+        '{"size": "x"}',
+        '{"size": null, "kind": ""}',
+        '{"size": ""}',
+    ]
+    pq.write_table(pa.table({"request_payload": texts}), tmp_path / "log.parquet")
+    found = look(cells, source(tmp_path / "log.parquet", log=True))
+
+    assert (found["size"].n, found["size"].n_null, found["size"].n_unparseable) == (6, 2, 3)
+    assert (found["kind"].n_null, found["kind"].n_unparseable, sum(found["kind"].cells)) == (3, 2, 1)
+    assert (found["hour"].n_null, found["hour"].n_unparseable) == (4, 2)
+
+
+def test_a_log_describes_itself_as_its_columns_do(folder: Path, tmp_path: Path) -> None:
+    """Names and kinds are told from the requests; the cells are the same."""
+    texts = [json.dumps(row) for row in _table().to_pylist()]
+    pq.write_table(pa.table({"request_payload": texts}), tmp_path / "log.parquet")
+    logged = describe(source(tmp_path / "log.parquet", log=False))
+    typed = describe(source(folder / "reference.parquet", log=False))
+
+    assert logged == typed
+
+
+def test_one_line_tells_every_feature(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Effect, p-value and flag; the moved feature is flagged, the others are not; CPU by part."""
+    pq.write_table(_table(seed=3, shift=0.3), tmp_path / "moved.parquet")
+    code = main([str(folder / "reference.parquet"), str(tmp_path / "moved.parquet")])
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+
+    assert (code, told["rows"]) == (0, ROWS)
+    assert {name for name, one in told["features"].items() if one["flag"]} == {"size"}
+    assert told["features"]["size"]["effect"] == pytest.approx(0.3, abs=0.05)
+    assert set(told["cpu_seconds"]) == {"imports", "reference", "window", "judging"}
+
+
+def test_a_file_without_requests_is_no_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names the file and the column that was expected."""
+    code = main([str(folder / "reference.parquet"), str(folder / "current.parquet"), "--log"])
+
+    assert code == 2
+    assert "current.parquet: expected a column request_payload" in capsys.readouterr().err
