@@ -138,8 +138,8 @@ def _parsed(one: Source, wanted: Mapping[str, Kind]) -> Iterator[Batch]:
     parsed = f"SELECT payload, TRY(from_json(payload, {_text(shape)})) AS s FROM ({_payloads(one)})"
     first = _name(next(iter(wanted)))
     other = f"WHEN s.{first} IS NULL THEN json_type(payload) <> 'OBJECT'"
-    broken = f"CASE WHEN s IS NULL THEN TRUE {other} ELSE FALSE END"
-    text = f"SELECT {', '.join([*values, f'{broken} AS broken', *checks])} FROM ({parsed})"
+    none = f"CASE WHEN s IS NULL THEN TRUE {other} ELSE FALSE END"
+    text = f"SELECT {', '.join([*values, f'{none} AS broken', *checks])} FROM ({parsed})"
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
