@@ -25,6 +25,10 @@ from monitoring.verdict import Judged, verdict
 from retraining.incidents import Incident
 from retraining.modelspec import DriftTrigger, ModelSpec
 
+# A pair's reference is given the window's margins first, which brings it closer in relative entropy, not in the
+# distance here; where they differ by more than this, both are far beyond any effect that counts.
+PAIR_ROOM = 2.0
+
 
 @dataclass(frozen=True)
 class Replayed:
@@ -150,9 +154,7 @@ def _is_far(going: _Pass, definition: Definition, window: Counts, nearby: Counts
         if _could_count(going, definition, component, window, nearby, least):
             return True
         since_training = least if component == "unseen" else max(least, SEVERE)
-        if definition.kind != "pair" and _reaches(
-            definition, component, window, definition.training, since_training
-        ):
+        if _reaches(definition, component, window, definition.training, since_training):
             return True
     return False
 
@@ -161,7 +163,7 @@ def _could_count(
     going: _Pass, definition: Definition, component: str, window: Counts, nearby: Counts, least: float
 ) -> bool:
     """Whether the component would count if ordinary windows did not vary at all; then it is looked at closely."""
-    if definition.kind != "pair" and not _reaches(definition, component, window, nearby, least):
+    if not _reaches(definition, component, window, nearby, least):
         return False
     if nearby is definition.training:
         return True
@@ -173,7 +175,8 @@ def _reaches(definition: Definition, component: str, window: Counts, reference: 
     ours, theirs = vector(definition, window, component), vector(definition, reference, component)
     if component in ONE_SIDED and ours[0] * sum(theirs) <= theirs[0] * sum(ours):
         return False
-    return distance(ours, theirs) > least**2
+    room = PAIR_ROOM if definition.kind == "pair" else 1.0
+    return room * distance(ours, theirs) > least**2
 
 
 def distance(ours: Sequence[int], theirs: Sequence[int]) -> float:

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from monitoring.baseline import Definitions, definitions
+from monitoring.baseline import Definition, Definitions, definitions
 from monitoring.components import components, vector
+from monitoring.counts import Counts
 from monitoring.log import Windows
 from monitoring.looking import advance
 from monitoring.records import Watch
-from monitoring.replay import Replayed, by_days, distance, replay, with_settings
+from monitoring.replay import PAIR_ROOM, Replayed, by_days, distance, replay, with_settings
 from monitoring.statistics import compare
 from monitoring.variation import CHANCE
 from monitoring.verdict import Judged
@@ -145,3 +146,22 @@ def test_no_effect_exceeds_the_distance() -> None:
                 bound = distance(vector(one, ours[name], part), vector(one, theirs[name], part))
 
                 assert effect**2 <= bound + 1e-9, (name, part)
+
+
+def test_no_association_exceeds_its_room() -> None:
+    """The same of pairs, whose reference is first given the window's margins."""
+    random = np.random.default_rng(4)
+    for _ in range(300):
+        ours, theirs = (_pair(random, int(random.integers(300, 20_000))) for _ in range(2))
+        one = Definition("a × b", "pair", theirs, of=("a", "b"), quarters=((0, 1, 2, 3), (0, 1, 2, 3)))
+        effect = compare(one, "association", ours, theirs, CHANCE).effect
+
+        assert effect**2 <= PAIR_ROOM * distance(ours.cells, theirs.cells) + 1e-9
+
+
+def _pair(random: np.random.Generator, rows: int) -> Counts:
+    """Two features with margins and an association of their own."""
+    margins = np.outer(random.dirichlet(np.full(4, 20.0)), random.dirichlet(np.full(4, 20.0)))
+    tilt = np.exp(random.normal(0, 0.15) * np.outer([-1.3, -0.3, 0.3, 1.3], [-1.3, -0.3, 0.3, 1.3]))
+    shares = (margins * tilt).ravel()
+    return Counts(rows, 0, 0, 0, 0, 0, tuple(int(n) for n in random.multinomial(rows, shares / shares.sum())))
