@@ -1,9 +1,11 @@
 """Answers meet their late labels: exact integers by prediction day, from the statement that runs in the cloud."""
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from tests.monitoring.traffic import MONDAY, Traffic, baseline, request, spec
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 LATER = MONDAY + 30 * DAY
+SCHEMAS = Path(__file__).parents[2] / "terraform" / "tables"
 _NUMBERS = itertools.count(1)
 _TYPES = {"binary": "INT64", "multiclass": "STRING", "regression": "FLOAT64"}
 
@@ -193,3 +196,13 @@ def test_a_regression_has_squared_and_absolute_errors(
     assert day.bins[0].error == round(MICRO * 0.75 / unit)
     assert measure("regression", day)["mae"].value == pytest.approx(sum(errors) / 3)
     assert measure("regression", day)["mse"].value == pytest.approx(sum(one**2 for one in errors) / 3)
+
+
+def test_terraform_creates_the_table_that_the_code_uses(warehouse: BigQuery, labels: LabelLog) -> None:
+    """Columns and modes of the schema file are those of the statement for one machine."""
+    written = json.loads((SCHEMAS / "drift_performance.json").read_text(encoding="utf-8"))
+    made = warehouse.client.get_table("local.retraining.drift_performance")
+
+    assert [(one.name, one.mode) for one in made.schema] == [
+        (one["name"], one["mode"]) for one in written["schema"]
+    ]
