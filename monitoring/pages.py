@@ -69,4 +69,5 @@ def _counts(row: dict[str, Any]) -> Counts:
         cells=tuple(row["counts"]),
         sum=row["total"],
         sum_sq=row["total_sq"],
+        unlogged=row["unlogged"],
     )

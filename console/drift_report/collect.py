@@ -12,7 +12,7 @@ from monitoring.pages import Reign
 from monitoring.performance import DayCounts
 from monitoring.records import history
 from monitoring.tables import Statements
-from retraining.errors import RetrainingError
+from retraining.errors import Refused
 from retraining.modelspec import ModelSpec
 
 
@@ -38,5 +38,5 @@ def _days(
     log = LabelLog(statements, here.settings.project, here.settings.dataset)
     try:
         return log.days(Subject(spec, reign.deployed_id, reign.definitions), *span)
-    except RetrainingError:
+    except Refused:
         return []

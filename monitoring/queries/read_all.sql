@@ -12,7 +12,8 @@ SELECT
   n_high,
   counts,
   sum AS total,
-  sum_sq AS total_sq
+  sum_sq AS total_sq,
+  n * (1 / COALESCE(sampling_rate, 1) - 1) AS unlogged
 FROM {counts}
 WHERE model = @model
   AND window_start >= @since
