@@ -77,8 +77,7 @@ def _compare(alarm: Alarm, same: Sequence[WindowVerdict], trigger: DriftTrigger,
         strongest = max(flagged, key=lambda one: one.effect)
         return Weighed(True, f"{size}; our own judgement agrees: {_told(strongest)}", rows)
     if all(_is_clear(verdict, trigger) for verdict in same):
-        strongest = max(looked, key=lambda one: one.effect, default=None)
-        most = f", at most {_told(strongest)}" if strongest else ""
+        most = f", at most {_told(max(looked, key=lambda one: one.effect))}" if looked else ""
         return Weighed(False, f"{size}; our own judgement of them finds nothing{most}", rows)
     return Weighed(True, f"{size}; our own judgement of them could not tell", rows)
 
