@@ -141,14 +141,17 @@ class Engines:
         from gcp.bus import PubsubBus
         from gcp.drift_log import DriftStatements
         from monitoring.handler import MonitorWorld
+        from monitoring.labels import LabelLog
         from monitoring.log import DriftLog
 
         run = DriftStatements(self._bigquery, self._settings.dataset)
+        whose = self._settings.project, self._settings.dataset
         return MonitorWorld(
             settings=self._settings,
             models=self._intake.models,
             store=self._intake.store,
-            log=DriftLog(run, self._settings.project, self._settings.dataset),
+            log=DriftLog(run, *whose, note=lambda line: log("INFO", line)),
+            labels=LabelLog(run, *whose),
             artifacts=self._artifacts,
             bus=PubsubBus(self._settings.project),
             now=self._intake.now,

@@ -50,7 +50,7 @@ class BigQueryWarehouse:
 
     def arms(self, spec: ModelSpec, since: datetime, until: datetime) -> dict[str, ArmCounts]:
         """See Warehouse. Empty while nothing has been logged."""
-        log = f"{self._dataset}.{spec.endpoint.replace('-', '_')}_requests"
+        log = spec.endpoint_log(self._dataset)
         if self._bigquery.columns(log) is None:
             return {}
         name = table(f"{self._project}.{log}")

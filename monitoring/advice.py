@@ -27,8 +27,10 @@ _WORDS = {
     "freshness": "rows stopped coming",
     "duplicates": "rows are repeated",
     "labels": "labels stay away",
+    "loss": "the model's losses are larger than they were",
 }
 SHOWN = 5
+WHOLE = "("  # begins the names of what is no feature: all losses, the whole feed; no distance is meant there
 
 
 def in_words(component: str) -> str:
@@ -39,7 +41,10 @@ def in_words(component: str) -> str:
 def moves(incident: Incident) -> str:
     """The features that weigh most, and how far each moved."""
     return ", ".join(
-        f"{name} moved by {effect:.2f} standard deviations" for name, effect in incident.ranked[:SHOWN]
+        in_words(incident.parts.get(name, "shape"))
+        if name.startswith(WHOLE) and name != PREDICTION
+        else f"{name} moved by {effect:.2f} standard deviations"
+        for name, effect in incident.ranked[:SHOWN]
     )
 
 
@@ -92,4 +97,6 @@ def _told(incident: Incident, names: list[str]) -> str:
 
 def _moved(incident: Incident, name: str) -> str:
     how = in_words(incident.parts.get(name, "distribution"))
+    if name.startswith(WHOLE) and name != PREDICTION:
+        return how
     return f"{name}: {how} ({incident.features[name]:.2f} standard deviations)"

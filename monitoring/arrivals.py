@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from monitoring import tables
 from monitoring.feed import Arrival
-from monitoring.passes import Subject, length, own_log, window_unit
+from monitoring.passes import Subject, length, window_unit
 from retraining.modelspec import ModelSpec
 
 GIGABYTE = 10**9
@@ -53,7 +53,7 @@ class ArrivalLog:
 
 def log_table(spec: ModelSpec, project: str, dataset: str) -> str:
     """The table that a model's requests are logged in, in back-ticks."""
-    of_dataset, _, name = (spec.log.table or f"{dataset}.{own_log(spec)}").partition(".")
+    of_dataset, _, name = spec.watched_log(dataset).partition(".")
     return tables.quoted(project, of_dataset, name)
 
 

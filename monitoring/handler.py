@@ -294,14 +294,14 @@ def _tell(world: MonitorWorld, watch: Watch, version: str) -> tuple[Watch, str]:
     """Show the incident, audit and publish; then forget what was told."""
     if watch.incident is not None:
         _show(world, watch.incident)
-        if watch.incident.closed is not None:
-            archive.keep(world.store, watch.incident, world.effect)
     for notice in watch.notices:
         if notice.kind == "publish":
             topic = world.settings.drift_topic
             world.effect("publish drift", partial(world.bus.publish, topic, notice.body, {"model": watch.model}))
-        else:
-            record_event(world.store, world.now(), notice.what, watch.model, watch.run_id, **notice.details)
+            continue
+        if notice.body:
+            archive.keep(world.store, Incident.from_json(notice.body), world.effect)
+        record_event(world.store, world.now(), notice.what, watch.model, watch.run_id, **notice.details)
     told = watch.but(notices=())
     return told, _save(world, told, version)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from monitoring import tables
 from monitoring.baseline import definitions_json
 from monitoring.counts import Counts
-from monitoring.passes import Pass, Subject, Together, length, own_log, together, window_unit
+from monitoring.passes import Pass, Subject, Together, length, together, window_unit
 from retraining.errors import Refused, RetrainingError
 from retraining.modelspec import ModelSpec
 
@@ -154,7 +154,7 @@ class DriftLog:
 
     def _log(self, spec: ModelSpec) -> _LogTable:
         """The table that a model's requests are logged in, and its format."""
-        dataset, _, name = (spec.log.table or f"{self._dataset}.{own_log(spec)}").partition(".")
+        dataset, _, name = spec.watched_log(self._dataset).partition(".")
         return tables.quoted(self._project, dataset, name), spec.log.format
 
 

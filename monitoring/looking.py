@@ -2,19 +2,19 @@
 repeated.
 """
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring.baseline import Definitions
 from monitoring.counts import Counts, add
-from monitoring.incident import LOOK_BACK, Event, step
+from monitoring.incident import LOOK_BACK, step
 from monitoring.incident import rebase as rebase_incident
 from monitoring.log import Windows, length, window_unit
 from monitoring.ordinary import KEEP, Unit, reference_for
 from monitoring.pairs import members
 from monitoring.records import Notice, Span, Watch, to_spreads
+from monitoring.telling import audits, publications
 from monitoring.verdict import Judged, verdict
 from retraining.incidents import Incident
 from retraining.modelspec import DriftTrigger, ModelSpec
@@ -74,7 +74,7 @@ def join(windows: Windows, start: datetime, end: datetime, spec: ModelSpec) -> l
 def rebase(watch: Watch, at: datetime, run_id: str) -> tuple[Incident | None, tuple[Notice, ...]]:
     """The incident and what to tell of it once another run's model serves."""
     incident, events = rebase_incident(watch.incident, at, run_id)
-    return incident, tuple(_audits(incident, events))
+    return incident, tuple(audits(incident, events))
 
 
 def _judge(
@@ -92,7 +92,7 @@ def _judge(
         recent = (*recent, judged)[-LOOK_BACK:]
         importance = {name: one.importance for name, one in definitions.features.items()}
         incident, events = step(incident, recent, trigger.min_effect, importance)
-        notices = (*notices, *_audits(incident, events), *_publications(incident, judged))
+        notices = (*notices, *audits(incident, events), *publications(incident, judged.end))
     moved = {finding.feature for finding in judged.flagged}
     if incident is not None and incident.closed is None:
         moved |= set(incident.features)
@@ -140,32 +140,3 @@ def _phase(spec: ModelSpec, joined: Joined) -> int | None:
 
 def _trigger(spec: ModelSpec) -> DriftTrigger:
     return spec.triggers.drift or DriftTrigger()
-
-
-def _audits(incident: Incident | None, events: Iterable[Event]) -> list[Notice]:
-    if incident is None:
-        return []
-    return [
-        Notice(
-            kind="audit",
-            what=event.what,
-            details={"incident": incident.incident_id, "kind": incident.kind, "reason": event.reason},
-        )
-        for event in events
-    ]
-
-
-def _publications(incident: Incident | None, judged: Judged) -> list[Notice]:
-    """What asks for a run: one message per window while drift lasts. A closed incident and a data incident ask for
-    none."""
-    if incident is None or incident.closed is not None or incident.kind != "drift":
-        return []
-    body = {
-        "kind": "drift-incident",
-        "model": incident.model,
-        "incident_id": incident.incident_id,
-        "incident_kind": incident.kind,
-        "window_end": judged.end.isoformat(),
-        "features": {name: round(effect, 4) for name, effect in incident.features.items()},
-    }
-    return [Notice(kind="publish", body=json.dumps(body))]

@@ -13,6 +13,7 @@ from retraining.modelspec import ModelSpec
 
 TEXT = 500_000  # characters of one statement that may say where values lie: half of what BigQuery takes
 GIVEN = 4_000_000  # characters of its parameters
+PIECES = 24  # of a window, in which rows arrive
 
 _UNITS: dict[Literal["hour", "day"], str] = {"hour": "HOUR", "day": "DAY"}
 
@@ -99,6 +100,7 @@ class Together:
         given: dict[str, tables.Value] = {
             **self.span,
             "last": self.end - length(self.spec),
+            "piece": length(self.spec) // timedelta(microseconds=PIECES),
             "subjects": json.dumps(listed, ensure_ascii=False),
         }
         known = [words for one in self.passes for words in drawing.texts(one.subject.spec, one.subject.definitions)]
@@ -110,7 +112,7 @@ def together(passes: Iterable[Pass]) -> Iterator[Together]:
     groups: dict[tuple[object, ...], list[Pass]] = {}
     for one in passes:
         spec = one.subject.spec
-        log = (spec.log.table or own_log(spec), spec.log.format)
+        log = (spec.watched_log(""), spec.log.format)
         groups.setdefault((log, window_unit(spec), one.start, one.end), []).append(one)
     for group in groups.values():
         for piece in _pieces(group):
@@ -152,8 +154,3 @@ def window_unit(spec: ModelSpec) -> Literal["hour", "day"]:
 def length(spec: ModelSpec) -> timedelta:
     """How long a window of this model is."""
     return timedelta(hours=1) if window_unit(spec) == "hour" else timedelta(days=1)
-
-
-def own_log(spec: ModelSpec) -> str:
-    """The table in this system's dataset that the endpoint logs to unless the model file names another."""
-    return f"{spec.endpoint.replace('-', '_')}_requests"

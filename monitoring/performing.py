@@ -16,7 +16,8 @@ from monitoring.labels import Labels
 from monitoring.passes import Subject
 from monitoring.performance import DayCounts, add, day_of, is_settled, measure
 from monitoring.records import Compared, Notice, Performed, Watch
-from monitoring.tickets import audit, broken, publication
+from monitoring.telling import audit, publications
+from monitoring.tickets import broken
 from retraining.incidents import Incident, Seen
 from retraining.modelspec import ModelSpec
 
@@ -209,7 +210,7 @@ def look_at_losses(labels: Labels, subject: Subject, watch: Watch, now: datetime
         performed = (*watch.performed, done)
         incident, told = loss_incident(incident, performed, spec, subject.definitions.baseline_id)
         if told and incident is not None:
-            told = (*told, publication(incident, now))
+            told = (*told, *publications(incident, now))
     return watch.but(
         incident=incident,
         notices=(*notices, *told),

@@ -10,7 +10,8 @@ from monitoring.looking import advance
 from monitoring.passes import Subject, length, window_unit
 from monitoring.performing import standing
 from monitoring.records import Watch
-from monitoring.tickets import broken, changed_world, publication
+from monitoring.telling import publications
+from monitoring.tickets import broken, changed_world
 from monitoring.verdict import Judged
 from retraining.modelspec import DriftTrigger
 
@@ -109,6 +110,6 @@ def _whole(subject: Subject, watch: Watch, judged: Judged) -> Watch:
     if any(one.component == "unseen" for one in judged.flagged):
         after, notices = changed_world(incident, trigger.min_effect)
         if notices:
-            notices = (*notices, publication(after, judged.end))
+            notices = (*notices, *publications(after, judged.end))
             return watch.but(incident=after, notices=(*watch.notices, *notices))
     return watch.but(incident=standing(incident, watch.performed[-1] if watch.performed else None))

@@ -4,7 +4,6 @@ It is the model's one incident. While the feed is broken nothing is concluded ab
 of drift turns into one of data; once the feed is whole and the world still looks changed, it turns back by itself.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -13,6 +12,7 @@ from monitoring.feed_inputs import Fault
 from monitoring.incident import MAX_WINDOWS, QUIET
 from monitoring.judge import DATA_COMPONENTS
 from monitoring.records import Notice
+from monitoring.telling import audit
 from retraining.incidents import Incident, Seen
 
 FAULT = 1.0  # the effect of a fault for which no distance was measured, in standard deviations
@@ -74,28 +74,6 @@ def changed_world(incident: Incident, min_effect: float) -> tuple[Incident, tupl
     return after, (audit("incident became drift", after, "new categories, and the feed is whole"),)
 
 
-def audit(what: str, incident: Incident, reason: str) -> Notice:
-    """A line of the audit about the incident."""
-    return Notice(
-        kind="audit",
-        what=what,
-        details={"incident": incident.incident_id, "kind": incident.kind, "reason": reason},
-    )
-
-
 def _why(faults: Sequence[Fault]) -> str:
     rest = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     return "; ".join(one.text for one in faults[:SHOWN]) + rest
-
-
-def publication(incident: Incident, end: datetime) -> Notice:
-    """The message that asks for a run because of the incident, as of a window that ended at ``end``."""
-    body = {
-        "kind": "drift-incident",
-        "model": incident.model,
-        "incident_id": incident.incident_id,
-        "incident_kind": incident.kind,
-        "window_end": end.isoformat(),
-        "features": {name: round(effect, 4) for name, effect in incident.features.items()},
-    }
-    return Notice(kind="publish", body=json.dumps(body))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from retraining import names
 from retraining.errors import BadRecord, NewerRecord
 from retraining.migrations import MODEL_FILE
 
@@ -407,6 +408,15 @@ class ModelSpec(Part):
     def digest(self) -> str:
         """Twelve hex digits that change when anything in the file changes."""
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()[:12]
+
+    def endpoint_log(self, dataset: str) -> str:
+        """``dataset.table`` that Vertex AI logs the endpoint's requests to; ``dataset`` is this system's own."""
+        named = self.log.table if self.log.format == "vertex" else None
+        return named or f"{dataset}.{names.log_table(self.endpoint)}"
+
+    def watched_log(self, dataset: str) -> str:
+        """``dataset.table`` of the requests that are watched for drift: its log, or one in an older format."""
+        return self.log.table or self.endpoint_log(dataset)
 
     @property
     def inputs(self) -> dict[str, Feature]:

@@ -104,6 +104,11 @@ def incident_path(model: str) -> str:
 # Artefacts ------------------------------------------------------------------------
 
 
+def log_table(endpoint: str) -> str:
+    """The table in this system's dataset that an endpoint's requests are logged to."""
+    return f"{endpoint.replace('-', '_')}_requests"
+
+
 def snapshot_uri(bucket: str, run: str) -> str:
     """Folder of the frozen rows of a run, with train-*, eval-* and test-* Parquet files."""
     return f"gs://{bucket}/snapshots/{run}"

@@ -3,7 +3,7 @@
 locals {
   _tables = { for file in fileset("${path.module}/tables", "*.json") : trimsuffix(file, ".json") => jsondecode(file("${path.module}/tables/${file}")) }
   tables = merge(
-    { for name in ["drift_counts", "drift_baseline"] : name => merge(local._tables[name], { days = null, model = null }) },
+    { for name in ["drift_counts", "drift_baseline", "drift_performance"] : name => merge(local._tables[name], { days = null, model = null }) },
     { for name, endpoint in local.shape.endpoints : endpoint.table => merge(local._tables.request_log, { days = var.log_days, model = endpoint.model }) },
   )
   # Each record is one line of JSON in one object: read as one column, cut up by the views.

@@ -12,10 +12,10 @@ resource "google_vertex_ai_endpoint" "this" {
 
   predict_request_response_logging_config {
     enabled       = true
-    sampling_rate = var.sampling_rate
+    sampling_rate = each.value.sampling_rate
 
     bigquery_destination {
-      output_uri = "bq://${var.project}.${local.shape.dataset}.${google_bigquery_table.own[each.value.table].table_id}"
+      output_uri = "bq://${var.project}.${coalesce(each.value.log, "${local.shape.dataset}.${google_bigquery_table.own[each.value.table].table_id}")}"
     }
   }
 

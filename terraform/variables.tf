@@ -112,17 +112,6 @@ variable "region" {
   }
 }
 
-variable "sampling_rate" {
-  description = "Share of requests that endpoints log, over 0 and up to 1. Drift and live comparison see only these."
-  type        = number
-  default     = 1
-
-  validation {
-    condition     = var.sampling_rate > 0 && var.sampling_rate <= 1
-    error_message = "sampling_rate: expected over 0 and at most 1."
-  }
-}
-
 variable "scheduled_queries" {
   description = "Scheduled queries that fill source tables and tell the system when they have, by name. `account` runs the query."
   type = map(object({

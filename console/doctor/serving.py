@@ -34,7 +34,7 @@ def endpoints(wanted: Wanted, found: Iterable[Endpoint], rollouts: Mapping[str, 
             mend = f"gcloud ai endpoints list {_at(wanted)} --filter=displayName={spec.endpoint}"
             findings.append(Finding("endpoints", "error", text, mend))
         for one in here:
-            table = f"bq://{wanted.settings.project}.{wanted.settings.dataset}.{wanted.log_table(spec)}"
+            table = f"bq://{wanted.settings.project}.{spec.endpoint_log(wanted.settings.dataset)}"
             if one.log != table:
                 text = (
                     f"endpoint {spec.endpoint}: expected requests logged to {table}, "

@@ -11,6 +11,7 @@ import yaml
 from console.deploy import values
 from console.doctor import permissions
 from local.stack.resources import FILE, Job, Resources, load_resources
+from retraining import names
 from retraining.modelspec import ModelSpec
 from retraining.settings import Settings
 
@@ -97,10 +98,6 @@ class Wanted:
         """The name of a function, and of its Cloud Run service, by its entry point."""
         return function.replace("_", "-")
 
-    def log_table(self, spec: ModelSpec) -> str:
-        """The table that the model's endpoint logs to, without its dataset."""
-        return f"{spec.endpoint.replace('-', '_')}_requests"
-
 
 def wanted(
     settings: Settings, models: Mapping[str, ModelSpec], environ: Mapping[str, str], folder: Path = TERRAFORM
@@ -119,7 +116,7 @@ def wanted(
     )
     files = {path.stem: json.loads(path.read_text()) for path in sorted((folder / "tables").glob("*.json"))}
     log = files.pop("request_log")
-    return replace(made, tables={**files, **{made.log_table(spec): log for spec in models.values()}})
+    return replace(made, tables={**files, **{names.log_table(spec.endpoint): log for spec in models.values()}})
 
 
 def _resources(folder: Path, local: bool) -> Resources:

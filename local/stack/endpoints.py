@@ -24,11 +24,6 @@ class EndpointRefused(Exception):
     """Vertex AI did not create an endpoint; the text holds its answer."""
 
 
-def log_table(spec: ModelSpec) -> str:
-    """The table in the system's own dataset to which the endpoint of ``spec`` logs its requests."""
-    return f"{spec.endpoint.replace('-', '_')}_requests"
-
-
 def create_endpoints(settings: Settings, models: Mapping[str, ModelSpec], address: str) -> None:
     """Each model's endpoint, once, found again by its display name, at ``address`` (http://host:port).
 
@@ -48,8 +43,8 @@ def _endpoint(settings: Settings, spec: ModelSpec) -> dict[str, Any]:
         "labels": {"model": spec.name},
         "predictRequestResponseLoggingConfig": {
             "enabled": True,
-            "samplingRate": 1.0,
-            "bigqueryDestination": {"outputUri": f"bq://{settings.project}.{settings.dataset}.{log_table(spec)}"},
+            "samplingRate": spec.log.sampling_rate,
+            "bigqueryDestination": {"outputUri": f"bq://{settings.project}.{spec.endpoint_log(settings.dataset)}"},
         },
     }
 

@@ -17,9 +17,10 @@ from gcp.drift_log import DriftStatements
 from gcp.storage import connect as connect_storage
 from gcp.tables import ensure_tables, request_log
 from local.stack import messaging, tables
-from local.stack.endpoints import log_table
 from local.stack.resources import ROOT, Resources, load_resources
+from monitoring import labels
 from monitoring import tables as drift_tables
+from retraining import names
 from retraining.errors import BadConfig
 from retraining.modelfile import load_models
 from retraining.modelspec import ModelSpec
@@ -52,9 +53,11 @@ def create_buckets(settings: Settings, names: list[str]) -> None:
 def create_tables(settings: Settings, models: Mapping[str, ModelSpec]) -> None:
     """Datasets, this system's own tables and the models' source tables."""
     client = connect_bigquery(settings.project)
-    logs = [request_log(log_table(spec)) for spec in models.values()]
+    logs = [request_log(names.log_table(spec.endpoint)) for spec in models.values()]
     ensure_tables(client, settings.dataset, logs)
-    drift_tables.ensure(DriftStatements(BigQuery(client), settings.dataset), settings.project, settings.dataset)
+    run = DriftStatements(BigQuery(client), settings.dataset)
+    drift_tables.ensure(run, settings.project, settings.dataset)
+    labels.ensure(run, settings.project, settings.dataset)
     sources = [spec.source.table.partition(".")[0] for spec in models.values()]
     tables.create_datasets(client, sources)
     tables.create_source_tables(client, models.values())

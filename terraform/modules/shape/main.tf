@@ -41,6 +41,9 @@ locals {
       id    = tostring(1000000000 + parseint(substr(sha256(model.endpoint), 0, 12), 16) % 9000000000)
       model = name
       table = "${replace(model.endpoint, "-", "_")}_requests"
+      # A log that the model file names is somebody else's table; one in the older format is only read.
+      log           = try(model.log.format, "vertex") == "vertex" ? try(model.log.table, null) : null
+      sampling_rate = try(model.log.sampling_rate, 1)
     }...
   }
 
