@@ -18,8 +18,10 @@ from gcp.jobs import VertexJobs
 from gcp.vertex import connect as connect_vertex
 from gcp.vertex import parent
 from gcp.warehouse import BigQueryWarehouse
+from monitoring.telling import publications
 from retraining import names
 from retraining.errors import Refused
+from retraining.incidents import Incident
 from retraining.plans import Planner
 from retraining.records import ModelState, Run, RunState
 from retraining.rollouts import Phase
@@ -41,6 +43,8 @@ def play(world: World) -> None:
     notice_drift(world)
     second = promote_another_with_traffic(world)
     world.deliver("on_monitor", {"kind": "tick"})  # which closes the incident: another model serves
+    world.jump(24 * _HOUR)  # then a whole day of answers has its labels
+    world.deliver("on_monitor", {"kind": "tick"})
     roll_back(world, first.run_id)
     cancel(world, "tune", RunState.TUNING)
     cancel(world, "train", RunState.TRAINING)
@@ -93,7 +97,7 @@ def promote_the_first(world: World) -> Run:
 def notice_drift(world: World) -> None:
     """Requests unlike the training rows; their window ends, the monitor sees them, and Google's monitor, too."""
     world.deliver("on_monitor", {"kind": "tick"})  # the first look only begins
-    world.ask(world.recent(200).assign(x=4.0, colour="blue"))
+    world.ask(world.recent(200).assign(x=lambda rows: rows.x + 1.5))
     for _ in range(2):
         world.jump(_HOUR)
         world.deliver("on_monitor", {"kind": "tick"})
@@ -101,10 +105,12 @@ def notice_drift(world: World) -> None:
     assert serving is not None
     anomaly = sample("anomaly_v1")
     anomaly["jsonPayload"]["deployedModelId"] = serving.deployed_id
-    incident = world.store.read(names.incident_path("tiny"))
-    assert incident is not None, "the monitor opened no incident"
-    for _ in range(2):
-        world.deliver("on_drift", anomaly)
+    stored = world.store.read(names.incident_path("tiny"))
+    assert stored is not None, "the monitor opened no incident"
+    incident = Incident.from_json(stored.body)
+    told = [json.loads(notice.body) for notice in publications(incident, incident.windows[-1])]
+    for body in (anomaly, *told) * 2:
+        world.deliver("on_drift", body)
 
 
 def promote_another_with_traffic(world: World) -> Run:

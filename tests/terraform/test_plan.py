@@ -63,7 +63,7 @@ def test_no_two_models_share_a_name_of_anything(fifty: Plan) -> None:
     ]
 
     assert len(set(endpoints)) == 50
-    assert len(set(tables)) == 52
+    assert len(set(tables)) == 53
 
 
 def test_functions_start_with_the_settings_of_the_plan(one: Plan) -> None:
