@@ -30,10 +30,16 @@ def payload(spec: ModelSpec) -> str:
     return "array" if all(feature.path.startswith("[") for feature in spec.features.values()) else "object"
 
 
+def known_names(spec: ModelSpec) -> list[str]:
+    """What an instance may hold at its top."""
+    of_features = [(feature.path or name).split(".")[0].split("[")[0] for name, feature in spec.features.items()]
+    return list(dict.fromkeys([spec.source.key, spec.source.timestamp, *of_features]))
+
+
 def inputs(spec: ModelSpec, definitions: Definitions) -> str:
-    """The raw values as an array of texts: one per feature that is counted, the prediction last."""
+    """The raw values as an array of texts: one per feature that is counted, the prediction, and the key last."""
     found = [_scalar(name, spec.features[name]) for name in _features(spec, definitions)]
-    return _array([*found, _prediction(spec)])
+    return _array([*found, _prediction(spec), f"JSON_VALUE(request, '$.{spec.source.key}')"])
 
 
 def values(spec: ModelSpec, definitions: Definitions, vocabulary: int) -> str:
@@ -136,6 +142,7 @@ def subject_json(spec: ModelSpec, deployed_id: str, definitions: Definitions) ->
         "deployed_model_id": deployed_id,
         "baseline_id": definitions.baseline_id,
         "payload": payload(spec),
+        "names": known_names(spec),
         "sampling_rate": spec.log.sampling_rate,
         "series": [_series_json(one) for one in counted],
         "pairs": [

@@ -32,9 +32,11 @@ class Arrival(Record):
     rows: int  # instances logged
     repeats: int = 0  # of them, those that had been logged before in the window: by request, or by key
     silence_s: int = 0  # from the last row to the end of the window
-    unknown: dict[str, int] = {}  # names that the model file does not know → rows; the most frequent
+    unknown_rows: int = 0  # whose payload holds a name that the model file does not know
+    unknown: dict[str, int] = {}  # such names → rows, where they were asked for; the most frequent
     faults: tuple[str, ...] = ()  # what was broken, a sentence each
     muted: bool = False  # traffic was moving between models: it says nothing about ordinary windows
+    seen: bool = True  # whether it is known how the rows came; else silence and repeats say nothing
 
     @property
     def ordinary(self) -> bool:
@@ -60,6 +62,11 @@ class Feed:
     def rows(self) -> int:
         """Counted rows; every input sees each of them."""
         return max((one.n for one in self.counts.values()), default=0)
+
+    @property
+    def seen(self) -> Arrival | None:
+        """How its rows came, where there were any and that is known."""
+        return self.arrival if self.arrival and self.arrival.seen and self.arrival.rows else None
 
     @property
     def phase(self) -> int:
@@ -118,27 +125,24 @@ def _volume(window: Feed, ordinary: Sequence[Feed]) -> Iterator[Fault]:
 
 
 def _freshness(window: Feed, ordinary: Sequence[Feed]) -> Iterator[Fault]:
-    if window.arrival is None:
-        return
-    usual = [one.arrival.silence_s for one in ordinary if one.arrival and one.arrival.rows]
-    if len(usual) < FEW_WINDOWS:
+    usual = [one.seen.silence_s for one in ordinary if one.seen]
+    if window.seen is None or len(usual) < FEW_WINDOWS:
         return
     least = max(SILENCE * max(usual), 0.04 * window.length.total_seconds())
-    if window.arrival.silence_s > least:
+    if window.seen.silence_s > least:
         yield Fault(
             FEED,
             "freshness",
-            f"the last row came {window.arrival.silence_s / 60:.0f} minutes before the window ended, "
+            f"the last row came {window.seen.silence_s / 60:.0f} minutes before the window ended, "
             f"the longest such silence was {max(usual) / 60:.0f} minutes",
         )
 
 
 def _duplicates(window: Feed, ordinary: Sequence[Feed]) -> Iterator[Fault]:
-    if window.arrival is None or not window.arrival.rows:
+    if window.seen is None:
         return
-    arrivals = [one.arrival for one in ordinary if one.arrival and one.arrival.rows]
-    usual = [one.repeats / one.rows for one in arrivals]
-    share = window.arrival.repeats / window.arrival.rows
+    usual = [one.seen.repeats / one.seen.rows for one in ordinary if one.seen]
+    share = window.seen.repeats / window.seen.rows
     most = max(usual) if len(usual) >= FEW_WINDOWS else 10 * REPEATS
     if share > 2 * most + REPEATS:
         yield Fault(FEED, "duplicates", f"{share:.1%} of rows are repeated where {most:.1%} were the most")

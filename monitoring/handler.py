@@ -16,7 +16,6 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from monitoring import archive
-from monitoring.arrivals import Arrivals
 from monitoring.baseline import definitions
 from monitoring.labels import Labels
 from monitoring.log import Log
@@ -25,7 +24,7 @@ from monitoring.ordinary import KEEP, reference_for
 from monitoring.passes import Pass, Subject, length, window_unit
 from monitoring.performance import day_of
 from monitoring.performing import look_at_losses
-from monitoring.quality import fed_until, judge_windows
+from monitoring.quality import judge_windows, unexplained
 from monitoring.records import Learnt, Watch, keep, to_learnt, watch_path
 from monitoring.verdict import Judged
 from retraining import migrations, names
@@ -63,7 +62,6 @@ class MonitorWorld:
     artifacts: Artifacts
     now: Clock
     effect: Effect = direct
-    arrivals: Arrivals | None = None  # None: repeated rows and silences are not looked for
     labels: Labels | None = None  # None: losses are not looked at
 
 
@@ -201,8 +199,9 @@ def _count(world: MonitorWorld, looks: Sequence[_Look]) -> dict[str, RetrainingE
 def _finished(world: MonitorWorld, look: _Look) -> list[str]:
     """Judge what was counted, keep it, and tell."""
     spec = look.spec
-    watch, verdicts = _judged(world, look)
+    watch, verdicts, unread = _judged(world, look)
     watch, failure = _performed(world, look, watch)
+    failure = [*unread, *failure]
     if watch == look.watch and not look.is_new:
         return failure
     keep(world.store, spec.name, window_unit(spec), verdicts)
@@ -212,16 +211,22 @@ def _finished(world: MonitorWorld, look: _Look) -> list[str]:
     return [*([_line(one) for one in verdicts] or (["watched from now on"] if look.is_new else [])), *failure]
 
 
-def _judged(world: MonitorWorld, look: _Look) -> tuple[Watch, list[Judged]]:
-    """Quality, then drift."""
+def _judged(world: MonitorWorld, look: _Look) -> tuple[Watch, list[Judged], list[str]]:
+    """Quality, then drift; and what could not be read. Names that nobody knows only explain a fault, so the log is
+    asked for them when there is one, and a fault stands without them."""
     watch, spec = look.watch, look.spec
     if look.windows is None:
-        return watch, []
+        return watch, [], []
     oldest = min((span.start for span in watch.spans[-KEEP[cycle(spec)] :]), default=watch.judged_until)
-    windows = world.log.read(look.subject, oldest, look.end)
-    fed = fed_until(look.subject, watch)
-    arrived = world.arrivals.arrivals(look.subject, fed, look.end) if world.arrivals and fed < look.end else None
-    return judge_windows(look.subject, watch, windows, arrived, look.end, muted=look.muted)
+    kept = world.log.read(look.subject, oldest, look.end)
+    after, verdicts = judge_windows(look.subject, watch, kept, look.end, muted=look.muted)
+    if not (starts := unexplained(watch, after)):
+        return after, verdicts, []
+    try:
+        found = {at: world.log.unknown_names(look.subject, at, at + length(spec)) for at in starts}
+    except RetrainingError as error:
+        return after, verdicts, [f"names in payloads: failed, {type(error).__name__}: {error}"]
+    return *judge_windows(look.subject, watch, kept, look.end, muted=look.muted, names=found), []
 
 
 def _performed(world: MonitorWorld, look: _Look, watch: Watch) -> tuple[Watch, list[str]]:
@@ -258,7 +263,7 @@ def _inherited(world: MonitorWorld, spec: ModelSpec, old: Watch) -> dict[str, di
     subject = _subject(world, spec, old.run_id, old.deployed_id) if len(recent) >= 2 * cycle(spec) else None
     if subject is None:
         return old.inherited
-    windows = world.log.read(subject, recent[0].start, recent[-1].end)
+    windows = world.log.read(subject, recent[0].start, recent[-1].end).windows
     history = units(recent, windows, length(spec))
     return old.inherited | to_learnt(reference_for(subject.definitions, history, None, cycle(spec)).spreads)
 

@@ -13,9 +13,8 @@ from math import floor, log10, sqrt
 from typing import Any, Protocol
 
 from monitoring import tables
-from monitoring.arrivals import GIGABYTE, log_table
 from monitoring.baseline import PREDICTION, Definition, truth
-from monitoring.log import Subject
+from monitoring.passes import GIGABYTE, Subject, log_table
 from monitoring.performance import Bin, DayCounts
 from retraining.modelspec import ModelSpec, Task
 

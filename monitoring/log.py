@@ -1,27 +1,38 @@
 """The log of requests, reduced to counts: one pass per log counts its new windows, one statement reads the kept."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
 from typing import Any, Protocol
 
 from monitoring import tables
+from monitoring.arrivals import ARRIVALS
 from monitoring.baseline import definitions_json
 from monitoring.counts import Counts
-from monitoring.passes import Pass, Subject, Together, length, together, window_unit
+from monitoring.drawing import known_names
+from monitoring.passes import GIGABYTE, Pass, Subject, Together, length, log_table, together, window_unit
 from retraining.errors import Refused, RetrainingError
 from retraining.modelspec import ModelSpec
 
-__all__ = ["DriftLog", "Log", "Pass", "Subject", "Windows", "length", "window_unit"]
+__all__ = ["DriftLog", "Kept", "Log", "Pass", "Subject", "Windows", "length", "window_unit"]
 
 Windows = dict[datetime, dict[str, Counts]]  # start of a window → feature → counts
 
 TABLES = 200  # logs that one statement asks for new rows at most
 
-_GIGABYTE = 10**9
 _COLUMNS = {"vertex": ("logging_time", "deployed_model_id"), "ai_platform": ("time", "model_version")}
 _LogTable = tuple[str, str]  # name in back-ticks, format
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of some windows."""
+
+    windows: Windows
+    arrivals: dict[datetime, Counts] = field(default_factory=dict)  # how rows came, where that was counted
 
 
 class Log(Protocol):
@@ -30,8 +41,11 @@ class Log(Protocol):
     def count(self, subject: Subject, start: datetime, end: datetime) -> None:
         """Count the whole windows in [start, end) anew and keep the counts."""
 
-    def read(self, subject: Subject, since: datetime, until: datetime) -> Windows:
+    def read(self, subject: Subject, since: datetime, until: datetime) -> Kept:
         """The kept counts of the windows that start in [since, until)."""
+
+    def unknown_names(self, subject: Subject, start: datetime, end: datetime) -> dict[str, int]:
+        """Names in payloads that nobody knows → rows of [start, end), the most frequent first. Reads the log."""
 
     def define(self, subject: Subject) -> None:
         """Make ready for this subject, and keep what its cells mean."""
@@ -102,9 +116,8 @@ class DriftLog:
         ]
 
     def _count(self, group: Together) -> None:
-        name, form = self._log(group.spec)
-        logged = tables.text(f"logged_{form}").format(log=name).rstrip()
-        self._check(group, name, logged)
+        logged = self._logged(group.spec)
+        self._check(group, logged)
         text = tables.text("count").format_map(
             {
                 "counts": self._table(tables.COUNTS),
@@ -115,28 +128,48 @@ class DriftLog:
         )
         self._run.rows(text, group.parameters, "drift-count", _bytes(group))
 
-    def _check(self, group: Together, name: str, logged: str) -> None:
+    def _check(self, group: Together, logged: str) -> None:
         """Say how much the pass will read, and refuse when that is too much."""
         estimate = self._run.estimate(logged, group.span, "drift-count")
+        name, _ = self._log(group.spec)
         models = f"{len(group.passes)} models" if len(group.passes) > 1 else group.spec.name
         line = f"{models}: a pass over {name} from {group.start:%Y-%m-%dT%H:%M} to {group.end:%Y-%m-%dT%H:%M}"
         if estimate > _bytes(group):
             raise Refused(
-                f"{line} would read {estimate / _GIGABYTE:.3f} GB, expected at most {group.max_gigabytes:g} "
+                f"{line} would read {estimate / GIGABYTE:.3f} GB, expected at most {group.max_gigabytes:g} "
                 "(log.max_gigabytes in the model file)"
             )
         size = (
-            f"reads {estimate / _GIGABYTE:.3f} GB" if estimate else "reads an amount that the server does not tell"
+            f"reads {estimate / GIGABYTE:.3f} GB" if estimate else "reads an amount that the server does not tell"
         )
         self._note(f"{line} {size}")
 
-    def read(self, subject: Subject, since: datetime, until: datetime) -> Windows:
+    def read(self, subject: Subject, since: datetime, until: datetime) -> Kept:
         """See Log."""
         text = tables.text("read").format(counts=self._table(tables.COUNTS))
         found: Windows = defaultdict(dict)
+        arrivals: dict[datetime, Counts] = {}
         for row in self._run.rows(text, {**_whose(subject), "since": since, "until": until}, "drift-read"):
-            found[row["window_start"]][row["feature"]] = _counts(row)
-        return dict(found)
+            if row["feature"] == ARRIVALS:
+                arrivals[row["window_start"]] = _counts(row)
+            else:
+                found[row["window_start"]][row["feature"]] = _counts(row)
+        return Kept(dict(found), arrivals)
+
+    def unknown_names(self, subject: Subject, start: datetime, end: datetime) -> dict[str, int]:
+        """See Log."""
+        spec = subject.spec
+        text = tables.text("unknown_names").format_map(
+            {"logged": self._logged(spec), "parser": self._table(tables.PARSER)}
+        )
+        parameters: dict[str, tables.Value] = {
+            "start": start,
+            "end": end,
+            "deployed": json.dumps([subject.deployed_id]),
+            "names": json.dumps(known_names(spec)),
+        }
+        limit = int(spec.log.max_gigabytes * GIGABYTE)
+        return {row["name"]: row["row_count"] for row in self._run.rows(text, parameters, "drift-names", limit)}
 
     def define(self, subject: Subject) -> None:
         """See Log."""
@@ -154,12 +187,16 @@ class DriftLog:
 
     def _log(self, spec: ModelSpec) -> _LogTable:
         """The table that a model's requests are logged in, and its format."""
-        dataset, _, name = spec.watched_log(self._dataset).partition(".")
-        return tables.quoted(self._project, dataset, name), spec.log.format
+        return log_table(spec, self._project, self._dataset), spec.log.format
+
+    def _logged(self, spec: ModelSpec) -> str:
+        """The part of a statement that reads the log."""
+        name, form = self._log(spec)
+        return tables.text(f"logged_{form}").format(log=name).rstrip()
 
 
 def _bytes(group: Together) -> int:
-    return int(group.max_gigabytes * _GIGABYTE)
+    return int(group.max_gigabytes * GIGABYTE)
 
 
 def _whose(subject: Subject) -> dict[str, str]:

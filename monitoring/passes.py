@@ -14,6 +14,7 @@ from retraining.modelspec import ModelSpec
 TEXT = 500_000  # characters of one statement that may say where values lie: half of what BigQuery takes
 GIVEN = 4_000_000  # characters of its parameters
 PIECES = 24  # of a window, in which rows arrive
+GIGABYTE = 10**9  # bytes, as BigQuery bills them
 
 _UNITS: dict[Literal["hour", "day"], str] = {"hour": "HOUR", "day": "DAY"}
 
@@ -154,3 +155,9 @@ def window_unit(spec: ModelSpec) -> Literal["hour", "day"]:
 def length(spec: ModelSpec) -> timedelta:
     """How long a window of this model is."""
     return timedelta(hours=1) if window_unit(spec) == "hour" else timedelta(days=1)
+
+
+def log_table(spec: ModelSpec, project: str, dataset: str) -> str:
+    """The table that a model's requests are logged in, in back-ticks; ``dataset`` is this system's own."""
+    of_dataset, _, name = spec.watched_log(dataset).partition(".")
+    return tables.quoted(project, of_dataset, name)

@@ -1,11 +1,13 @@
 """Window by window: is the feed whole, and only then, has the world moved? Pure, so that a tick can be repeated."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
+from monitoring.arrivals import arrival
+from monitoring.counts import Counts
 from monitoring.feed import FEED, Arrival, Feed, faults
 from monitoring.feed_inputs import Fault
-from monitoring.log import Windows
+from monitoring.log import Kept
 from monitoring.looking import advance
 from monitoring.passes import Subject, length, window_unit
 from monitoring.performing import standing
@@ -24,31 +26,40 @@ def fed_until(subject: Subject, watch: Watch) -> datetime:
     return max(last, watch.judged_until)
 
 
+def unexplained(before: Watch, after: Watch) -> list[datetime]:
+    """Windows judged since ``before`` with a broken feed in which most payloads hold names that nobody knows."""
+    known = {one.start for one in before.arrivals}
+    return [
+        one.start
+        for one in after.arrivals
+        if one.start not in known and one.faults and 2 * one.unknown_rows > one.rows
+    ]
+
+
 def judge_windows(
     subject: Subject,
     watch: Watch,
-    windows: Windows,
-    arrived: Iterable[Arrival] | None,
+    kept: Kept,
     end: datetime,
     *,
     muted: bool,
+    names: Mapping[datetime, dict[str, int]] | None = None,
 ) -> tuple[Watch, list[Judged]]:
     """Judge the feed and then the traffic of each window in [watch.judged_until, end).
 
     Args:
-        arrived: how the rows of those windows arrived that had any; None when that is not known.
         muted: traffic is moving between models, so that nothing is concluded.
+        names: start of a window → names in its payloads that nobody knows, where they were asked for.
     """
     spec = subject.spec
-    known = None if arrived is None else {one.start: one for one in arrived}
     at, fed, verdicts = watch.judged_until, fed_until(subject, watch), list[Judged]()
     while at < end:
         found: tuple[Fault, ...] = ()
         if at >= fed:
-            watch, found = _fed(subject, watch, windows, known, at, muted=muted)
+            watch, found = _fed(subject, watch, kept, at, (names or {}).get(at, {}), muted=muted)
         since, at = watch.judged_until, at + length(spec)
         faulty = any(one.faults for one in watch.arrivals if one.start >= since)
-        watch, judged = advance(spec, subject.definitions, watch, windows, at, muted=muted or faulty)
+        watch, judged = advance(spec, subject.definitions, watch, kept.windows, at, muted=muted or faulty)
         verdicts += judged
         if found:
             watch = _ticket(subject, watch, found, judged, at)
@@ -60,31 +71,35 @@ def judge_windows(
 def _fed(
     subject: Subject,
     watch: Watch,
-    windows: Windows,
-    known: dict[datetime, Arrival] | None,
+    kept: Kept,
     at: datetime,
+    unknown: dict[str, int],
     *,
     muted: bool,
 ) -> tuple[Watch, tuple[Fault, ...]]:
     """The watch with the window's arrival, and what is broken in it."""
     spec, step = subject.spec, length(subject.spec)
-    counts = windows.get(at, {})
-    rows = max((one.n for one in counts.values()), default=0)
-    arrival = (known or {}).get(at) or Arrival(
-        start=at,
-        volume=round(max((one.n + one.unlogged for one in counts.values()), default=0)),
-        rows=rows,
-        silence_s=0 if rows else int(step.total_seconds()),
-    )
+    counts = kept.windows.get(at, {})
+    arrived = _arrived(at, step, counts, kept.arrivals.get(at)).but(unknown=unknown, muted=muted)
     found: tuple[Fault, ...] = ()
     if not muted:
         ordinary = [
-            Feed(one.start, step, windows.get(one.start, {}), one) for one in watch.arrivals if one.ordinary
+            Feed(one.start, step, kept.windows.get(one.start, {}), one) for one in watch.arrivals if one.ordinary
         ]
         names = [name for name, one in spec.features.items() if one.is_input]
-        found = faults(subject.definitions, Feed(at, step, counts, arrival), ordinary, names)
-    arrival = arrival.but(faults=tuple(one.text for one in found), muted=muted)
-    return watch.but(arrivals=(*watch.arrivals, arrival)[-KEPT[window_unit(spec)] :]), found
+        found = faults(subject.definitions, Feed(at, step, counts, arrived), ordinary, names)
+    arrived = arrived.but(faults=tuple(one.text for one in found))
+    return watch.but(arrivals=(*watch.arrivals, arrived)[-KEPT[window_unit(spec)] :]), found
+
+
+def _arrived(at: datetime, step: timedelta, features: Mapping[str, Counts], counted: Counts | None) -> Arrival:
+    """How the rows of a window came. Windows that an older release counted tell only how many there were."""
+    if counted is not None:
+        return arrival(at, step, counted)
+    rows = max((one.n for one in features.values()), default=0)
+    volume = round(max((one.requests for one in features.values()), default=0))
+    silence = 0 if rows else int(step.total_seconds())
+    return Arrival(start=at, volume=volume, rows=rows, silence_s=silence, seen=not rows)
 
 
 def _ticket(subject: Subject, watch: Watch, found: tuple[Fault, ...], judged: list[Judged], end: datetime) -> Watch:

@@ -1,6 +1,8 @@
 -- One pass over the requests of whole windows: all deployed models of one log, every series as counts, nothing else.
 -- Each payload is parsed once; pairs come from the cells of their members. A request that was logged twice counts
 -- once. Windows are counted anew each time, so running this again only changes a window whose rows came late.
+-- The series (arrivals) says how rows came, copies too: in which 24th of the window, how many of them again (unseen),
+-- and how many hold a name that nobody knows (high). Its cell -3 is for telling rows that came again, and has no rows.
 MERGE {counts} AS kept
 USING (
   WITH subject AS (
@@ -11,6 +13,7 @@ USING (
       JSON_VALUE(one, '$.baseline_id') AS baseline_id,
       CAST(JSON_VALUE(one, '$.shape') AS INT64) AS shape,
       JSON_VALUE(one, '$.payload') AS payload,
+      JSON_VALUE_ARRAY(one, '$.names') AS names,
       CAST(JSON_VALUE(one, '$.sampling_rate') AS FLOAT64) AS sampling_rate,
       ARRAY(
         SELECT AS STRUCT
@@ -63,6 +66,8 @@ USING (
     SELECT
       logging_time,
       deployed_model_id,
+      is_copy,
+      CONCAT(request_id, '/', CAST(request_place AS STRING)) AS row_id,
       {parser}(request) AS request,
       {parser}(response) AS response,
       response IS NULL AS is_unanswered
@@ -79,6 +84,11 @@ USING (
       subject.shape,
       subject.series,
       subject.pairs,
+      instance.is_copy,
+      instance.row_id,
+      EXISTS(
+        SELECT 1 FROM UNNEST(JSON_KEYS(request, 1)) AS name WHERE name NOT IN UNNEST(subject.names)
+      ) AS has_unknown_name,
       COALESCE(JSON_TYPE(request), '') != subject.payload AS is_broken,
       response IS NULL AND NOT is_unanswered AS is_unreadable,
       CASE subject.shape
@@ -93,6 +103,12 @@ USING (
       subject,
       series,
       pairs,
+      STRUCT(
+        is_copy AS is_copy,
+        DIV((UNIX_MICROS(logging_time) - UNIX_MICROS(window_start)), @piece) AS cell,
+        COALESCE(inputs[SAFE_ORDINAL(ARRAY_LENGTH(inputs))], row_id) AS key,
+        has_unknown_name AS has_unknown_name
+      ) AS arrival,
       CASE shape
         {values}
       END AS found
@@ -103,6 +119,7 @@ USING (
       valued.window_start,
       valued.subject,
       valued.pairs,
+      valued.arrival,
       ARRAY(
         SELECT AS STRUCT
           one.place,
@@ -129,6 +146,7 @@ USING (
       numbered.window_start,
       numbered.subject,
       numbered.pairs,
+      numbered.arrival,
       ARRAY(
         SELECT AS STRUCT
           one.place,
@@ -162,6 +180,25 @@ USING (
       celled.window_start,
       celled.subject,
       celled.cells,
+      celled.arrival,
+      [
+        STRUCT(
+          -1 AS place,
+          celled.arrival.cell AS cell,
+          CAST(NULL AS FLOAT64) AS x,
+          FALSE AS is_unseen,
+          FALSE AS is_low,
+          celled.arrival.has_unknown_name AS is_high
+        ),
+        STRUCT(
+          -1 AS place,
+          -3 AS cell,
+          CAST(NULL AS FLOAT64) AS x,
+          FALSE AS is_unseen,
+          FALSE AS is_low,
+          FALSE AS is_high
+        )
+      ] AS arrivals,
       ARRAY(
         SELECT AS STRUCT
           pair.place,
@@ -187,20 +224,25 @@ USING (
       paired.subject,
       one.place,
       one.cell,
-      COUNT(*) AS n,
-      COUNTIF(one.is_unseen) AS n_unseen,
+      COUNTIF(one.cell > -3) AS n,
+      COUNTIF(one.is_unseen)
+      + COUNT(IF(one.cell = -3, paired.arrival.key, NULL))
+      - COUNT(DISTINCT IF(one.cell = -3, paired.arrival.key, NULL)) AS n_unseen,
       COUNTIF(one.is_low) AS n_low,
       COUNTIF(one.is_high) AS n_high,
       SUM(one.x) AS total,
       SUM(one.x * one.x) AS total_sq
     FROM paired,
-      UNNEST(ARRAY_CONCAT(paired.cells, paired.pairs)) AS one
+      UNNEST(ARRAY_CONCAT(paired.cells, paired.pairs, paired.arrivals)) AS one
+    WHERE one.place = -1 OR NOT paired.arrival.is_copy
     GROUP BY paired.window_start, paired.subject, one.place, one.cell
   ),
   kind AS (
     SELECT subject.place AS subject, one.place, one.name, one.cells FROM subject, UNNEST(subject.series) AS one
     UNION ALL
     SELECT subject.place AS subject, one.place, one.name, 16 AS cells FROM subject, UNNEST(subject.pairs) AS one
+    UNION ALL
+    SELECT subject.place AS subject, -1 AS place, '(arrivals)' AS name, 24 AS cells FROM subject
   ),
   grid AS (
     SELECT
@@ -211,7 +253,7 @@ USING (
       cell
     FROM UNNEST(GENERATE_TIMESTAMP_ARRAY(@start, @last, INTERVAL 1 {unit})) AS window_start,
       kind,
-      UNNEST(GENERATE_ARRAY(-2, kind.cells - 1)) AS cell
+      UNNEST(GENERATE_ARRAY(-3, kind.cells - 1)) AS cell
   ),
   summed AS (
     SELECT

@@ -1,4 +1,4 @@
--- The stored counts of one model's windows under all its champions.
+-- The stored counts of one model's windows under all its champions; how rows arrived is no feature.
 SELECT
   baseline_id,
   deployed_model_id,
@@ -18,4 +18,5 @@ FROM {counts}
 WHERE model = @model
   AND window_start >= @since
   AND window_start < @until
+  AND feature != '(arrivals)'
 ORDER BY window_start, feature

@@ -7,7 +7,9 @@ from scipy import stats
 
 from monitoring.baseline import Definitions
 from monitoring.counts import Counts
-from monitoring.log import Subject, Windows, length
+from monitoring.log import Kept, Subject, Windows, length
+from monitoring.passes import PIECES
+from retraining.errors import RetrainingError
 
 Shift = dict[str, float]  # feature → standard deviations; "missing:delay" → share without a value
 
@@ -40,11 +42,20 @@ class Days:
         return Counts(rows, null, 0, 0, 0, 0, tuple(int(n) for n in found), float(rows), float(rows))
 
 
+def arrived(rows: int, repeats: int = 0, until: int = PIECES, unknown: int = 0) -> Counts:
+    """How rows came that lie evenly over the window's first ``until`` parts."""
+    cells = [rows // until + (place < rows % until) if place < until else 0 for place in range(PIECES)]
+    return Counts(rows, 0, 0, repeats, 0, unknown, tuple(cells))
+
+
 class CountedLog:
     """A log whose windows are already counted; it notes what it is asked."""
 
     def __init__(self, windows: Windows) -> None:
         self.windows = windows
+        self.arrivals: dict[datetime, Counts] = {}
+        self.names: dict[str, int] = {}  # that nobody knows
+        self.fails: RetrainingError | None = None  # when it is asked for names
         self.asked: list[tuple[str, datetime, datetime]] = []
 
     def count(self, subject: Subject, start: datetime, end: datetime) -> None:
@@ -52,10 +63,20 @@ class CountedLog:
         assert (end - start) % length(subject.spec) == timedelta(0)
         self.asked.append(("count", start, end))
 
-    def read(self, subject: Subject, since: datetime, until: datetime) -> Windows:
+    def read(self, subject: Subject, since: datetime, until: datetime) -> Kept:
         """See Log."""
         self.asked.append(("read", since, until))
-        return {at: features for at, features in self.windows.items() if since <= at < until}
+        return Kept(
+            {at: features for at, features in self.windows.items() if since <= at < until},
+            {at: counts for at, counts in self.arrivals.items() if since <= at < until},
+        )
+
+    def unknown_names(self, subject: Subject, start: datetime, end: datetime) -> dict[str, int]:
+        """See Log."""
+        self.asked.append(("names", start, end))
+        if self.fails:
+            raise self.fails
+        return self.names
 
     def define(self, subject: Subject) -> None:
         """See Log."""

@@ -35,7 +35,7 @@ def _integers(counts: Counts) -> tuple[int, int, int, int, int, int, tuple[int, 
 
 def _count(log: DriftLog, subject: Subject, days: int = 1) -> Windows:
     log.count(subject, MONDAY, MONDAY + days * DAY)
-    return log.read(subject, MONDAY, MONDAY + days * DAY)
+    return log.read(subject, MONDAY, MONDAY + days * DAY).windows
 
 
 @pytest.fixture

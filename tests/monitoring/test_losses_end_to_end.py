@@ -11,7 +11,6 @@ from gcp.drift_log import DriftStatements
 from local.memory.artifacts import MemoryArtifacts
 from local.memory.bus import MemoryBus
 from local.memory.store import MemoryStore
-from monitoring.arrivals import ArrivalLog
 from monitoring.handler import MonitorWorld, tick
 from monitoring.labels import LabelLog, ensure
 from monitoring.log import DriftLog
@@ -75,7 +74,6 @@ def test_a_tick_joins_labels_and_sees_repeated_rows(
         log=DriftLog(statements, "local", "retraining"),
         artifacts=artifacts,
         now=lambda: clock[0],
-        arrivals=ArrivalLog(statements, "local", "retraining"),
         labels=LabelLog(statements, "local", "retraining"),
     )
     lines = []

@@ -62,7 +62,7 @@ def _pass(model: ModelSpec, deployed: str = "1", run: str = "run-1") -> Pass:
 
 
 def _counts(log: DriftLog, one: Pass) -> dict[str, tuple[int, ...]]:
-    kept = log.read(one.subject, one.start, one.end)
+    kept = log.read(one.subject, one.start, one.end).windows
     return {name: counts.cells for name, counts in kept.get(MONDAY, {}).items()}
 
 
@@ -89,7 +89,7 @@ def test_pairs_are_counted_from_the_cells_of_their_members(statements: DriftStat
     log = DriftLog(statements, "local", "retraining")
     one = _pass(model)
     log.count(one.subject, one.start, one.end)
-    pair = log.read(one.subject, MONDAY, MONDAY + DAY)[MONDAY]["delay × hour"]
+    pair = log.read(one.subject, MONDAY, MONDAY + DAY).windows[MONDAY]["delay × hour"]
 
     assert {cell: n for cell, n in enumerate(pair.cells) if n} == {4 * 1 + 1: 2}
     assert (pair.n, pair.n_null) == (3, 1)
@@ -148,7 +148,7 @@ def test_the_older_log_is_read_where_the_model_file_says_so(statements: DriftSta
     log = DriftLog(statements, "local", "retraining")
     one = _pass(model)
     log.count(one.subject, one.start, one.end)
-    found = log.read(one.subject, MONDAY, MONDAY + DAY)[MONDAY]
+    found = log.read(one.subject, MONDAY, MONDAY + DAY).windows[MONDAY]
 
     assert found["delay"].cells == (0, 2, 1, 1)
     assert (found["(prediction)"].cells, found["(prediction)"].n_null) == ((1, 1), 2)
@@ -161,7 +161,7 @@ def test_sampled_rows_stand_for_more_requests(statements: DriftStatements, traff
     log = DriftLog(statements, "local", "retraining")
     one = _pass(model)
     log.count(one.subject, one.start, one.end)
-    found = log.read(one.subject, MONDAY, MONDAY + DAY)[MONDAY]["delay"]
+    found = log.read(one.subject, MONDAY, MONDAY + DAY).windows[MONDAY]["delay"]
 
     assert (found.n, found.requests) == (3, 12)
 
@@ -191,7 +191,7 @@ def test_the_estimate_is_told_and_the_limit_travels_with_the_statement() -> None
 @pytest.mark.parametrize(("name", "column"), [("logged_vertex", "logging_time"), ("logged_ai_platform", "time")])
 def test_partitions_are_chosen_by_bare_comparisons(name: str, column: str) -> None:
     """A function around the column, or a bound that is no parameter, would make BigQuery read every partition."""
-    where = text(name).split("WHERE")[1].split("QUALIFY")[0].split("AND")
+    where = text(name).split("WHERE")[1].split("AND")
 
     assert [line.strip() for line in where[:2]] == [f"{column} >= @start", f"{column} < @end"]
     assert text("waiting").count("{at} >= @start") == text("waiting").count("{at} < @end") == 1
@@ -207,3 +207,6 @@ def test_the_log_is_read_once_in_a_pass() -> None:
     }
 
     assert used == dict.fromkeys(steps, 1)
+    assert [text("count").count(part) for part in ("{logged}", "{parser}(request)", "{parser}(response)")] == [
+        1
+    ] * 3

@@ -3,34 +3,18 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from monitoring.feed import Arrival
 from monitoring.handler import MonitorWorld, tick
 from monitoring.log import Subject
 from monitoring.performance import DayCounts
 from monitoring.performing import LOSS
 from retraining.errors import Temporary
 from retraining.rollouts import Phase
-from tests.monitoring.days import Shift
+from tests.monitoring.days import Shift, arrived
 from tests.monitoring.scores import Scores
 from tests.monitoring.test_handler import ROWS, Installation
 from tests.monitoring.traffic import MONDAY
 
 DAY = timedelta(days=1)
-
-
-@dataclass
-class Arrived:
-    """How windows arrived, by their start; ordinary where nothing is said."""
-
-    special: dict[datetime, Arrival] = field(default_factory=dict)
-    asked: list[tuple[datetime, datetime]] = field(default_factory=list)
-
-    def arrivals(self, subject: Subject, start: datetime, end: datetime) -> list[Arrival]:
-        """See Arrivals."""
-        self.asked.append((start, end))
-        starts = [start + n * DAY for n in range((end - start) // DAY)]
-        usual = [Arrival(start=at, volume=ROWS, rows=ROWS, silence_s=60) for at in starts]
-        return [self.special.get(one.start, one) for one in usual]
 
 
 @dataclass
@@ -71,17 +55,22 @@ class Site(Installation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.arrived, self.labelled = Arrived(), Labelled()
+        self.labelled = Labelled()
 
     def world(self) -> MonitorWorld:
         """What a tick gets."""
-        return replace(super().world(), arrivals=self.arrived, labels=self.labelled)
+        return replace(super().world(), labels=self.labelled)
 
-    def broken_day(self, shift: Shift | None = None, rows: int = ROWS, **arrival: object) -> list[str]:
+    def day(self, shift: Shift | None = None, rows: int = ROWS) -> list[str]:
+        """A day whose rows arrived like others, unless it is already said how."""
+        if rows:
+            self.log.arrivals.setdefault(self.now.replace(minute=0), arrived(rows))
+        return super().day(shift, rows)
+
+    def broken_day(self, shift: Shift | None = None, rows: int = ROWS, **came: int) -> list[str]:
         """A day whose rows arrived like this."""
-        at = self.now.replace(minute=0)
-        values = {"start": at, "volume": rows, "rows": rows, "silence_s": 60} | arrival
-        self.arrived.special[at] = Arrival.model_validate(values)
+        if rows:
+            self.log.arrivals[self.now.replace(minute=0)] = arrived(rows, **came)
         return self.day(shift, rows)
 
 
@@ -101,7 +90,7 @@ def test_a_ticket_closes_when_the_feed_is_whole() -> None:
     """After three ordinary windows, once."""
     one = Site()
     one.ordinary(8)
-    one.broken_day(silence_s=9 * 3600)
+    one.broken_day(until=15)
     one.ordinary(5)
 
     assert one.audit() == ["incident opened", "incident closed"]
@@ -111,7 +100,7 @@ def test_a_day_without_any_row_is_a_broken_feed() -> None:
     """No row means no verdict about drift, and a ticket about volume."""
     one = Site()
     one.ordinary(8)
-    one.broken_day(rows=0, silence_s=86400)
+    one.broken_day(rows=0)
 
     assert one.incident is not None
     assert one.incident.why == f"0 rows where {ROWS} are usual"
@@ -186,15 +175,52 @@ def test_broken_days_are_no_ordinary_days() -> None:
     assert [bool(arrival.faults) for arrival in one.watch.arrivals] == [False] * 8 + [True] * 10
 
 
-def test_arrivals_are_asked_once_per_window() -> None:
-    """A second tick asks nothing; thin traffic that waits for more rows is not asked again."""
+def test_ordinary_days_ask_for_no_names() -> None:
+    """Clients that always send a name too many, and one day a single repeated row: nothing is broken."""
     one = Site()
-    one.ordinary(3)
-    tick(one.world())
-    one.now += timedelta(hours=3)
+    for day in range(10):
+        one.broken_day(unknown=ROWS, repeats=int(day == 9))
+
+    assert [call for call in one.log.asked if call[0] == "names"] == []
+    assert one.incident is None
+
+
+def test_a_vanished_input_is_explained_by_the_names_that_came_instead() -> None:
+    """The log is asked once, for the one window, and the ticket says the new name."""
+    one = Site()
+    one.ordinary(8)
+    one.log.names = {"delay_minutes": ROWS, "trace": 3}
+    one.broken_day({"missing:delay": 1.0}, unknown=ROWS)
     tick(one.world())
 
-    assert one.arrived.asked == [(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in range(3)]
+    assert one.incident is not None
+    assert one.incident.why.endswith("values are missing; new in the payloads: delay_minutes")
+    asked = [call for call in one.log.asked if call[0] == "names"]
+    assert asked == [("names", MONDAY + 8 * DAY, MONDAY + 9 * DAY)]
+    assert one.watch.arrivals[-1].unknown == one.log.names
+
+
+def test_a_fault_stands_although_its_names_cannot_be_read() -> None:
+    """The ticket opens without them, and the line says why."""
+    one = Site()
+    one.ordinary(8)
+    one.log.fails = Temporary("log: no answer")
+    lines = one.broken_day({"missing:delay": 1.0}, unknown=ROWS)
+
+    assert lines[-1] == "punctual: names in payloads: failed, Temporary: log: no answer"
+    assert one.incident is not None
+    assert one.incident.why.endswith("values are missing")
+
+
+def test_windows_of_an_older_release_tell_nothing_of_how_rows_came() -> None:
+    """Their rows are counted; whether any came again, and when the last one came, is not made up."""
+    one = Site()
+    for _ in range(8):
+        Installation.day(one)
+    one.broken_day(until=20)
+
+    assert [(each.rows, each.seen) for each in one.watch.arrivals] == [(ROWS, False)] * 8 + [(ROWS, True)]
+    assert one.incident is None
 
 
 def test_losses_are_looked_at_once_a_day() -> None:
@@ -297,7 +323,7 @@ def test_a_tick_that_dies_while_it_tells_of_a_fault_is_finished() -> None:
 
     at = one.now.replace(minute=0)
     one.log.windows[at] = one.days.window(ROWS)
-    one.arrived.special[at] = Arrival(start=at, volume=ROWS, rows=ROWS, repeats=900)
+    one.log.arrivals[at] = arrived(ROWS, repeats=900)
     one.now = at + DAY + timedelta(minutes=5)
     lines = tick(replace(one.world(), effect=act))
     shown = one.incident

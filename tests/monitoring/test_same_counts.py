@@ -107,7 +107,7 @@ def counted(made: tuple[ModelSpec, Definitions, list[Row]], request: pytest.Fixt
     log = DriftLog(DriftStatements(warehouse, "retraining"), "local", "retraining")
     subject = Subject(model, "1", cells)
     log.count(subject, MONDAY, MONDAY + DAY)
-    return log.read(subject, MONDAY, MONDAY + DAY)[MONDAY]
+    return log.read(subject, MONDAY, MONDAY + DAY).windows[MONDAY]
 
 
 def _log(traffic: Traffic, model: ModelSpec, rows: list[Row]) -> None:
