@@ -40,7 +40,9 @@ def endpoints(wanted: Wanted, found: Iterable[Endpoint], rollouts: Mapping[str, 
                     f"endpoint {spec.endpoint}: expected requests logged to {table}, "
                     f"got {one.log or 'no log'}: drift and rollouts see nothing"
                 )
-                findings.append(Finding("endpoints", "error", text, _log(wanted, one, table)))
+                findings.append(
+                    Finding("endpoints", "error", text, _log(wanted, one, table, spec.log.sampling_rate))
+                )
             record = rollouts.get(spec.endpoint)
             known = ids(record) if record else frozenset()
             for deployed in sorted(set(one.deployed) - known):
@@ -106,11 +108,11 @@ def _at(wanted: Wanted) -> str:
     return f"--project={wanted.settings.project} --region={wanted.settings.region}"
 
 
-def _log(wanted: Wanted, endpoint: Endpoint, table: str) -> str:
+def _log(wanted: Wanted, endpoint: Endpoint, table: str, share: float) -> str:
     """Terraform sets it back; one machine creates what is missing and leaves what is there."""
     if wanted.cloud:
         return wanted.again
-    log = {"enabled": True, "samplingRate": 1.0, "bigqueryDestination": {"outputUri": table}}
+    log = {"enabled": True, "samplingRate": share, "bigqueryDestination": {"outputUri": table}}
     body = json.dumps({"predictRequestResponseLoggingConfig": log})
     return (
         f"curl --fail --silent --request PATCH --header 'Content-Type: application/json' --data '{body}' "

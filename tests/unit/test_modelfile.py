@@ -6,7 +6,7 @@ import pytest
 
 from retraining.errors import BadConfig
 from retraining.modelfile import load_models, parse_model
-from retraining.modelspec import ModelSpec
+from retraining.modelspec import ModelSpec, RequestLog
 from tests.unit.build import FLIGHTS
 
 TEXT = (Path(__file__).parents[2] / "models" / "flights.yaml").read_text()
@@ -119,3 +119,20 @@ def test_the_digest_follows_the_content() -> None:
     other = parse_model(TEXT.replace("cooldown: 3d", "cooldown: 4d"), "flights.yaml")
 
     assert other.digest != FLIGHTS.digest
+
+
+@pytest.mark.parametrize(
+    ("log", "endpoint", "watched"),
+    [
+        pytest.param({}, "own.flights_requests", "own.flights_requests", id="our own"),
+        pytest.param({"table": "logs.all"}, "logs.all", "logs.all", id="a shared one"),
+        pytest.param(
+            {"table": "old.log", "format": "ai_platform"}, "own.flights_requests", "old.log", id="an older one"
+        ),
+    ],
+)
+def test_a_model_file_says_where_requests_are_logged(log: dict[str, str], endpoint: str, watched: str) -> None:
+    """Vertex AI writes its own format alone; a log in an older one is only watched."""
+    spec = FLIGHTS.model_copy(update={"log": RequestLog.model_validate(log)})
+
+    assert (spec.endpoint_log("own"), spec.watched_log("own")) == (endpoint, watched)

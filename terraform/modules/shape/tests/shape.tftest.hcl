@@ -14,7 +14,7 @@ variables {
     }
   }
   models = {
-    churn = { name = "churn", endpoint = "churn-live", source = { table = "crm.customers" }, triggers = { schedule = { cron = "0 3 * * 1", time_zone = "Europe/Paris", action = "tune" } } }
+    churn = { name = "churn", endpoint = "churn-live", source = { table = "crm.customers" }, log = { table = "logs.requests", sampling_rate = 0.1 }, triggers = { schedule = { cron = "0 3 * * 1", time_zone = "Europe/Paris", action = "tune" } } }
     fraud = { name = "fraud", endpoint = "fraud", source = { table = "payments.cards" }, triggers = { data = { min_new_rows = 10 } } }
   }
 }
@@ -37,6 +37,19 @@ run "names" {
   assert {
     condition     = alltrue([for endpoint in output.endpoints : can(regex("^[1-9][0-9]{9}$", endpoint.id))])
     error_message = "endpoint ids are ten digits"
+  }
+}
+
+run "logs" {
+  command = plan
+
+  assert {
+    condition     = [output.endpoints["churn-live"].log, output.endpoints["churn-live"].sampling_rate] == ["logs.requests", 0.1]
+    error_message = "an endpoint logs where, and what share of requests, its model file says"
+  }
+  assert {
+    condition     = output.endpoints["fraud"].log == null && output.endpoints["fraud"].sampling_rate == 1
+    error_message = "an endpoint logs all requests to a table of its own unless its model file says otherwise"
   }
 }
 
