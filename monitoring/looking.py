@@ -11,7 +11,7 @@ from monitoring.counts import Counts, add
 from monitoring.incident import LOOK_BACK, step
 from monitoring.incident import rebase as rebase_incident
 from monitoring.log import Windows, length, window_unit
-from monitoring.ordinary import KEEP, Unit, reference_for
+from monitoring.ordinary import Unit, looked_back_on, reference_for
 from monitoring.pairs import members
 from monitoring.records import Notice, Span, Watch, to_spreads
 from monitoring.telling import audits, publications
@@ -99,7 +99,7 @@ def _judge(
     span = Span(start=joined.start, end=joined.end, phase=phase, moved=tuple(sorted(moved)))
     after = watch.but(
         judged_until=joined.end,
-        spans=(*watch.spans, span)[-2 * KEEP[cycle(spec)] :],
+        spans=(*_needed(watch.spans, definitions, cycle(spec)), span),
         recent=recent,
         incident=incident,
         notices=notices,
@@ -117,6 +117,13 @@ def units(spans: Sequence[Span], windows: Windows, step_: timedelta) -> list[Uni
         if ordinary:
             found.append(Unit(span.phase, ordinary))
     return found
+
+
+def _needed(spans: Sequence[Span], definitions: Definitions, cycle_: int) -> list[Span]:
+    """The spans that some feature still looks back on."""
+    names = definitions.features.keys()
+    ordinary = [{name for name in names if is_ordinary(name, one.moved)} if one.moved else names for one in spans]
+    return [spans[place] for place in looked_back_on(ordinary, cycle_)]
 
 
 def is_ordinary(name: str, moved: Collection[str]) -> bool:

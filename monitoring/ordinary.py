@@ -3,9 +3,13 @@ enough.
 
 A feature's window is ordinary when it was judged without a flag and the feature was in no open incident.
 Before there are two full weeks of them (two days of hourly windows) the training rows are the reference.
+
+Each feature looks back on ordinary windows of its own: what was ordinary when an incident opened stays its
+reference, however long the incident lasts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitoring.baseline import Definition, Definitions
@@ -14,7 +18,7 @@ from monitoring.judge import Reference, Spreads
 from monitoring.variation import Spread, learn
 
 PER_GROUP = 4  # windows of the same weekday (hour) that are enough to compare with them alone
-KEEP = {7: 60, 24: 24 * 8}  # ordinary windows that are looked back on, by length of the cycle
+KEEP = {7: 60, 24: 24 * 8}  # ordinary windows that a feature looks back on, by length of the cycle
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,11 @@ def reference_for(
     ``history`` is oldest first; ``cycle`` is 7 for days and 24 for hours; ``inherited`` is what the windows of the
     model before taught about ordinary variation.
     """
-    recent = history[-KEEP[cycle] :]
     counts: dict[str, Counts] = {}
     spreads: dict[str, Mapping[str, Spread]] = {}
     training = set()
     for name, definition in definitions.features.items():
-        units = [(unit.phase, unit.counts[name]) for unit in recent if name in unit.counts]
+        units = [(unit.phase, unit.counts[name]) for unit in history if name in unit.counts][-KEEP[cycle] :]
         if len(units) >= 2 * cycle:
             counts[name], spreads[name] = _from_windows(definition, units, phase)
         else:
@@ -51,6 +54,20 @@ def reference_for(
             if inherited and name in inherited:
                 spreads[name] = inherited[name]
     return Reference(counts, spreads, frozenset(training))
+
+
+def looked_back_on(ordinary: Sequence[Collection[str]], cycle: int) -> list[int]:
+    """The places of the windows that some feature still looks back on.
+
+    ``ordinary`` are the features that were ordinary in each window, oldest window first.
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for place in reversed(range(len(ordinary))):
+        if any(seen[name] < KEEP[cycle] for name in ordinary[place]):
+            found.append(place)
+        seen.update(iter(ordinary[place]))
+    return found[::-1]
 
 
 def _from_windows(

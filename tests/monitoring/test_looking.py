@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from monitoring.baseline import definitions
 from monitoring.calendar import holiday
-from monitoring.counts import Counts
+from monitoring.counts import Counts, add
 from monitoring.log import Windows
 from monitoring.looking import advance, is_ordinary, units
+from monitoring.ordinary import KEEP, reference_for
 from monitoring.records import Span, Watch
 from monitoring.verdict import Judged
 from retraining.modelspec import DriftTrigger, Holiday, ModelSpec
@@ -104,6 +105,35 @@ def test_the_reference_of_a_feature_is_frozen_while_its_incident_is_open() -> No
         MONDAY + n * DAY for n in range(30)
     }
     assert sum("hour" not in span.moved for span in watch.spans) >= 39
+
+
+def test_what_was_ordinary_is_remembered_however_long_an_incident_lasts() -> None:
+    """The delay was 0.3 off from training when it was ordinary, and moves for good from day 40. A hundred days
+    later it is still compared with those forty days, while other features have forgotten them."""
+    shifts: dict[int, Shift] = {key: {"delay": 0.3 if key < 40 else 1.2} for key in range(140)}
+    draw = Days(MADE)
+    windows: Windows = {MONDAY + n * DAY: draw.window(5000, shifts[n]) for n in range(140)}
+    watch = Watch(model="demo", run_id="run-1", deployed_id="1", since=MONDAY, judged_until=MONDAY)
+    watch, verdicts = advance(spec(), MADE, watch, windows, MONDAY + 140 * DAY, muted=False)
+    known = units(watch.spans, windows, DAY)
+    against = reference_for(MADE, known, None, 7)
+    late, early = (
+        next(finding.effect for finding in verdicts[day].findings if finding.feature == "delay")
+        for day in (139, 45)
+    )
+
+    assert against.training == frozenset()
+    assert against.counts["delay"] == add(windows[MONDAY + n * DAY]["delay"] for n in range(40))
+    assert against.counts["hour"] == add(windows[MONDAY + n * DAY]["hour"] for n in range(80, 140))
+    assert late == pytest.approx(early, abs=0.1)
+
+
+def test_windows_that_no_feature_looks_back_on_are_forgotten() -> None:
+    """After an ordinary year there are no more of them than one looks back on, and the newest."""
+    watch, _ = live(spec(), 100, {})
+
+    assert [span.start for span in watch.spans] == [MONDAY + n * DAY for n in range(100 - len(watch.spans), 100)]
+    assert len(watch.spans) == KEEP[7] + 1
 
 
 def test_a_pair_of_a_feature_that_moved_is_not_ordinary() -> None:
