@@ -19,7 +19,7 @@ from monitoring.incident import rebase
 from monitoring.judge import Spreads
 from monitoring.log import window_unit
 from monitoring.pages import Reign, reigns
-from monitoring.records import history
+from monitoring.records import Watch, history, watch_path
 from monitoring.replay import by_days, replay, with_settings
 from monitoring.tables import Statements
 from monitoring.verdict import Judged
@@ -97,7 +97,7 @@ def replay_model(
         asked = _settings(spec, alpha=alpha, min_effect=min_effect, min_rows=min_rows, window=window)
         start, end = _day(since, "--from"), _day(until, "--to") if until else here.now()
         found = _reigns(here, _statements(here), spec, start - LESSONS, end)
-        would = _again(asked, spec, found, (start, end))
+        would = _again(asked, spec, found, (start, end), _broken(here, spec))
         if not would.verdicts:
             fail(f"{spec.name}: no window was counted from {start:%Y-%m-%d} to {end:%Y-%m-%d}", NOTHING)
         settings = asked.triggers.drift.model_dump(exclude_defaults=False) if asked.triggers.drift else {}
@@ -178,7 +178,13 @@ def _reigns(
     return reigns(statements, place, spec, (since, until), baseline_of)
 
 
-def _again(asked: ModelSpec, spec: ModelSpec, found: list[Reign], span: Span) -> Said:
+def _broken(here: Session, spec: ModelSpec) -> list[datetime]:
+    """The starts of the windows whose feed was broken, as far back as the monitor remembers."""
+    stored = here.store.read(watch_path(spec.name))
+    return [one.start for one in Watch.from_json(stored.body).arrivals if one.faults] if stored else []
+
+
+def _again(asked: ModelSpec, spec: ModelSpec, found: list[Reign], span: Span, broken: Sequence[datetime]) -> Said:
     """Every model's windows judged with the settings of ``asked``, in the order in which they served."""
     learnt: Spreads = {}
     verdicts: list[Judged] = []
@@ -190,7 +196,7 @@ def _again(asked: ModelSpec, spec: ModelSpec, found: list[Reign], span: Span) ->
         longer = window_unit(asked) != window_unit(spec)
         windows = by_days(reign.windows) if longer else reign.windows
         if begin < end:
-            told = replay(asked, reign.definitions, windows, begin, end, learnt)
+            told = replay(asked, reign.definitions, windows, begin, end, learnt, broken)
             learnt = told.learnt
             verdicts += told.verdicts
             incidents += told.incidents if is_last else _ended(told.incidents, end, found[number + 1].run_id)

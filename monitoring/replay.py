@@ -6,7 +6,7 @@ its reference than any effect that counts cannot be flagged, nor can one that ch
 their ordinary days vary need not be learnt. Findings are given for the other features only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -18,7 +18,7 @@ from monitoring.incident import LOOK_BACK, step
 from monitoring.judge import FEW_ROWS, SEVERE, Rule, Spreads
 from monitoring.log import Windows, length
 from monitoring.looking import Joined, cycle, is_ordinary, join
-from monitoring.ordinary import KEEP, PER_GROUP, Unit, reference_for
+from monitoring.ordinary import KEEP, PER_GROUP, Unit, looked_back_on, reference_for
 from monitoring.statistics import ONE_SIDED, compare
 from monitoring.variation import CHANCE
 from monitoring.verdict import Judged, verdict
@@ -48,6 +48,7 @@ class _Pass:
     trigger: DriftTrigger
     tests: int
     inherited: Spreads
+    broken: Collection[datetime]
     history: list[Unit] = field(default_factory=list)
     recent: tuple[Judged, ...] = ()
     incident: Incident | None = None
@@ -60,14 +61,19 @@ def replay(
     start: datetime,
     end: datetime,
     inherited: Spreads | None = None,
+    broken: Collection[datetime] = (),
 ) -> Replayed:
     """Judge the windows of [start, end) in their order, with the settings of ``spec``; earlier ones in ``windows``
-    are looked at, too, so that ordinary variation is known by then, and left out of the answer. ``inherited``
-    is what the windows of the model before taught."""
+    are looked at, too, so that ordinary variation is known by then, and left out of the answer.
+
+    Args:
+        inherited: what the windows of the model before taught.
+        broken: starts of windows whose feed was broken. As on holidays, nothing follows from them.
+    """
     first = min((at for at in windows if at < start), default=start)
     trigger = spec.triggers.drift or DriftTrigger()
     tests = sum(len(components(one)) for one in definitions.features.values())
-    going = _Pass(spec, definitions, trigger, tests, inherited or {})
+    going = _Pass(spec, definitions, trigger, tests, inherited or {}, broken)
     verdicts: list[Judged] = []
     incidents: dict[str, Incident] = {}
     for joined in join(windows, first, end, spec):
@@ -93,7 +99,7 @@ def _look(going: _Pass, joined: Joined) -> Judged:
     """Judge one window and remember what it teaches."""
     phase = _phase(going.spec, joined)
     judged = _judge(going, joined, phase)
-    if judged.holiday:
+    if judged.holiday or any(joined.start <= at < joined.end for at in going.broken):
         return judged
     going.recent = (*going.recent, judged)[-LOOK_BACK:]
     importance = {name: one.importance for name, one in going.definitions.features.items()}
@@ -101,8 +107,16 @@ def _look(going: _Pass, joined: Joined) -> Judged:
     moved = {finding.feature for finding in judged.flagged} | set(_watched(going))
     ordinary = {name: one for name, one in joined.counts.items() if is_ordinary(name, moved)}
     if ordinary:
-        going.history = [*going.history, Unit(phase, ordinary)][-KEEP[cycle(going.spec)] :]
+        _learn(going, Unit(phase, ordinary))
     return judged
+
+
+def _learn(going: _Pass, unit: Unit) -> None:
+    """Remember an ordinary window, and forget those that no feature looks back on any more."""
+    known, repeats = [*going.history, unit], cycle(going.spec)
+    if len(known) > KEEP[repeats]:
+        known = [known[place] for place in looked_back_on([one.counts for one in known], repeats)]
+    going.history = known
 
 
 def _judge(going: _Pass, joined: Joined, phase: int | None) -> Judged:
@@ -139,6 +153,7 @@ def _references(going: _Pass, phase: int | None) -> Iterator[tuple[str, Counts]]
     """The rows that each feature will be compared with; as in ``reference_for``, without what has to be learnt."""
     for name, definition in going.definitions.features.items():
         units = [(unit.phase, unit.counts[name]) for unit in going.history if name in unit.counts]
+        units = units[-KEEP[cycle(going.spec)] :]
         alike = [one for key, one in units if phase is not None and key == phase]
         if len(units) < 2 * cycle(going.spec):
             yield name, definition.training

@@ -15,6 +15,7 @@ from gcp.storage import connect as storage
 from gcp.tables import ensure_tables
 from monitoring import archive, tables
 from monitoring.baseline import definitions
+from monitoring.feed import Arrival
 from monitoring.incident import step
 from monitoring.log import Windows
 from monitoring.looking import advance
@@ -191,6 +192,23 @@ def test_a_replay_with_a_larger_least_effect_opens_nothing(judged: Desk) -> None
     assert "would have opened: none" in result.output
     assert "opened: drift from 2026-04-0" in result.output
     assert "0 would have been" in result.output
+
+
+def test_a_replay_concludes_nothing_from_a_feed_that_was_broken(judged: Desk) -> None:
+    """All ten days that drift had a broken feed at the time: they are flagged, and nothing would have opened."""
+    kept = judged.store.read(watch_path("flights"))
+    assert kept is not None
+    faulty = tuple(
+        Arrival(start=MONDAY + n * DAY, volume=2000, rows=2000, faults=("rows are repeated",))
+        for n in range(30, 40)
+    )
+    watch = Watch.from_json(kept.body).but(arrivals=faulty)
+    judged.store.replace(watch_path("flights"), watch.to_json(), kept.version)
+    span = ("--from", "2026-03-02", "--to", "2026-04-21", "--json")
+    data = json.loads(judged.type("drift", "replay", "flights", *span).stdout)
+
+    assert data["flagged"]["would"] >= 9
+    assert data["incidents"]["would"] == []
 
 
 def test_a_replay_changes_nothing(judged: Desk) -> None:

@@ -8,15 +8,17 @@ import pytest
 from monitoring.baseline import Definition, Definitions, definitions
 from monitoring.components import components, vector
 from monitoring.counts import Counts
-from monitoring.log import Windows
+from monitoring.log import Kept, Windows
 from monitoring.looking import advance
+from monitoring.passes import Subject
+from monitoring.quality import judge_windows
 from monitoring.records import Watch
 from monitoring.replay import PAIR_ROOM, Replayed, by_days, distance, replay, with_settings
 from monitoring.statistics import compare
 from monitoring.variation import CHANCE
 from monitoring.verdict import Judged
 from retraining.incidents import Incident
-from retraining.modelspec import ModelSpec
+from retraining.modelspec import Holiday, ModelSpec
 from tests.monitoring.days import Days
 from tests.monitoring.traffic import MONDAY, baseline, spec
 
@@ -78,6 +80,54 @@ def test_the_same_settings_tell_the_same(rows: int) -> None:
         (one.incident_id, one.kind, one.features, one.closed, one.do) for one in incidents.values()
     ]
     assert len(incidents) >= 2
+
+
+def test_an_incident_that_lasts_is_told_the_same() -> None:
+    """Longer than is looked back on: both remember what was ordinary before it."""
+    days = Days(DEFINED, jitter=0.03)
+    windows = {MONDAY + n * DAY: days.window(2000, {"delay": 0.3 if n < 30 else 1.2}) for n in range(130)}
+    end = MONDAY + 130 * DAY
+    verdicts, _ = watched(SPEC, DEFINED, windows, end)
+    again = replay(SPEC, DEFINED, windows, MONDAY, end)
+
+    assert told(again.verdicts) == told(verdicts)
+    assert [one.closed for one in again.incidents] == [None]
+
+
+def test_nothing_follows_from_a_holiday() -> None:
+    """Neither an incident nor a lesson, as in the monitor; without the holidays there would be both."""
+    days = Days(DEFINED, jitter=0.03)
+    windows = {MONDAY + n * DAY: days.window(2000, {"delay": 0.9} if n in (40, 41) else {}) for n in range(60)}
+    end = MONDAY + 60 * DAY
+    feast = Holiday(first=(MONDAY + 40 * DAY).date(), last=(MONDAY + 41 * DAY).date(), name="feast")
+    free = with_settings(SPEC, holidays=(feast,))
+    verdicts, _ = watched(free, DEFINED, windows, end)
+    again = replay(free, DEFINED, windows, MONDAY, end)
+
+    assert told(again.verdicts) == told(verdicts)
+    assert [one.holiday for one in again.verdicts if one.flagged] == ["feast", "feast"]
+    assert again.incidents == ()
+    assert len(replay(SPEC, DEFINED, windows, MONDAY, end).incidents) == 1
+
+
+def test_nothing_follows_from_a_broken_feed() -> None:
+    """Most rows of two days never came, the delay of the rest was odd. The monitor's own verdicts of all days."""
+    days = Days(DEFINED, jitter=0.03)
+    odd = {30, 31}
+    windows = {
+        MONDAY + n * DAY: days.window(400 if n in odd else 4000, {"delay": 0.9} if n in odd else {})
+        for n in range(50)
+    }
+    end = MONDAY + 50 * DAY
+    watch = Watch(model=SPEC.name, run_id="run-1", deployed_id="1", since=MONDAY, judged_until=MONDAY)
+    watch, verdicts = judge_windows(Subject(SPEC, "1", DEFINED), watch, Kept(windows, {}), end, muted=False)
+    broken = [one.start for one in watch.arrivals if one.faults]
+    again = replay(SPEC, DEFINED, windows, MONDAY, end, broken=broken)
+
+    assert broken == [MONDAY + n * DAY for n in sorted(odd)]
+    assert told(again.verdicts) == told(verdicts)
+    assert again.incidents == ()
+    assert [one.kind for one in replay(SPEC, DEFINED, windows, MONDAY, end).incidents] == ["drift"]
 
 
 def test_windows_before_the_first_one_teach_and_are_not_told() -> None:
