@@ -44,7 +44,8 @@ def verdict(
 
 def play(*verdicts: WindowVerdict) -> tuple[Incident | None, list[str]]:
     """The incident after these windows, and what happened on the way."""
-    incident, happened = None, []
+    incident: Incident | None = None
+    happened: list[str] = []
     for number in range(len(verdicts)):
         incident, events = step(incident, verdicts[max(0, number - 2) : number + 1], 0.1)
         happened += [event.what for event in events]
