@@ -14,6 +14,7 @@ from monitoring.baseline import Definition
 from monitoring.counts import Counts
 
 EMPTY = 1e-4  # share that an empty cell has in the stability index, as in Evidently
+VERTEX = 0.3  # the threshold of Vertex AI's monitoring where nobody sets another
 TINY = 1e6  # by which the smallest share is divided instead, where it is at most EMPTY
 
 
@@ -30,6 +31,11 @@ class Distances:
     def jensen_shannon_distance(self) -> float:
         """What Evidently and SciPy call the distance: the root of the divergence in nats."""
         return sqrt(self.jensen_shannon * log(2))
+
+    @property
+    def vertex(self) -> float:
+        """The one that Vertex AI holds against its threshold, by the kind of the feature."""
+        return self.l_infinity if self.kolmogorov_smirnov is None else self.jensen_shannon
 
 
 def distances(definition: Definition, window: Counts, reference: Counts) -> Distances | None:

@@ -73,7 +73,12 @@ def looked_back_on(ordinary: Sequence[Collection[str]], cycle: int) -> list[int]
 def _from_windows(
     definition: Definition, units: Sequence[tuple[int | None, Counts]], phase: int | None
 ) -> tuple[Counts, Mapping[str, Spread]]:
-    alike = [one for key, one in units if phase is not None and key == phase]
-    if len(alike) >= PER_GROUP:
-        return add(alike), learn(definition, [(key, one) for key, one in units if key is not None])
+    if same := alike(units, phase):
+        return add(same), learn(definition, [(key, one) for key, one in units if key is not None])
     return add(one for _, one in units), learn(definition, [(0, one) for _, one in units])
+
+
+def alike(units: Sequence[tuple[int | None, Counts]], phase: int | None) -> list[Counts]:
+    """The windows of this phase; none where they are too few to compare with them alone."""
+    found = [one for key, one in units if phase is not None and key == phase]
+    return found if len(found) >= PER_GROUP else []

@@ -18,7 +18,7 @@ from monitoring.incident import LOOK_BACK, step
 from monitoring.judge import FEW_ROWS, SEVERE, Rule, Spreads
 from monitoring.log import Windows, length
 from monitoring.looking import Joined, cycle, is_ordinary, join
-from monitoring.ordinary import KEEP, PER_GROUP, Unit, looked_back_on, reference_for
+from monitoring.ordinary import KEEP, Unit, alike, looked_back_on, reference_for
 from monitoring.statistics import ONE_SIDED, compare
 from monitoring.variation import CHANCE
 from monitoring.verdict import Judged, verdict
@@ -154,11 +154,10 @@ def _references(going: _Pass, phase: int | None) -> Iterator[tuple[str, Counts]]
     for name, definition in going.definitions.features.items():
         units = [(unit.phase, unit.counts[name]) for unit in going.history if name in unit.counts]
         units = units[-KEEP[cycle(going.spec)] :]
-        alike = [one for key, one in units if phase is not None and key == phase]
         if len(units) < 2 * cycle(going.spec):
             yield name, definition.training
         else:
-            yield name, add(alike if len(alike) >= PER_GROUP else [one for _, one in units])
+            yield name, add(alike(units, phase) or [one for _, one in units])
 
 
 def _is_far(going: _Pass, definition: Definition, window: Counts, nearby: Counts) -> bool:

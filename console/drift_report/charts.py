@@ -5,7 +5,8 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from console.drift_report.view import Bar, LossPoint, Performance, Point, SeriesView, SliceLine, View, Volume
+from console.drift_report.beside import Bar
+from console.drift_report.view import LossPoint, Performance, Point, SeriesView, SliceLine, View, Volume
 from console.report.frame import MARGIN, Frame
 from console.report.scale import Scale, bounds, short_day, ticks
 from monitoring.performance import Calibration, Measure

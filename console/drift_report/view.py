@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from statistics import quantiles
 
+from console.drift_report.beside import FEW, Bar, Beside, Span, beside
 from monitoring.baseline import PREDICTION, Definition
-from monitoring.counts import Counts, add
+from monitoring.distances import Distances
 from monitoring.estimate import Reference, estimate, learn
+from monitoring.looking import cycle
 from monitoring.pages import Reign
+from monitoring.passes import length
 from monitoring.performance import Calibration, DayCounts, Measure, calibration, measure
 from monitoring.performance import add as add_days
 from monitoring.verdict import Judged
@@ -18,20 +20,9 @@ from retraining.modelspec import DriftTrigger, ModelSpec
 
 NOW = timedelta(days=7)  # a whole week, so that weekdays are even
 ORDINARY_SHARE = 0.95  # of the ordinary windows, that the band holds
-FEW = 8  # ordinary windows, without which there is no band
 FIRST_DAYS = 28  # of a model with all their labels: what its loss is expected from
 LAST_DAYS = 28
 MATURE = 0.9  # share of labels that must have come
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One cell: its share now and on ordinary days; None where the cell means nothing there."""
-
-    label: str
-    now: float
-    before: float
-    is_fault: bool = False  # missing or unseen values: of all rows, not of those with a value
 
 
 @dataclass(frozen=True)
@@ -58,11 +49,21 @@ class SeriesView:
     rows_now: int
     rows_before: int
     against: str  # "ordinary days" or "training rows"
+    distances: Distances | None = None  # of now from before
 
     @property
     def worst(self) -> float:
         """The strongest effect among flagged windows."""
         return max((point.effect for point in self.points if point.flagged), default=0.0)
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Holidays in a row, from which nothing follows."""
+
+    name: str
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class View:
     volumes: tuple[Volume, ...]
     performance: Performance | None
     importance: dict[str, float]
+    holidays: tuple[Quiet, ...] = ()
 
 
 def view(
@@ -136,7 +138,12 @@ def view(
     trigger = spec.triggers.drift or DriftTrigger()
     shown = tuple(one for one in verdicts if span[0] <= one.start < span[1])
     last = reigns[-1]
-    series = [_series(last, one, shown, incidents) for one in last.definitions.features.values()]
+    now = (max(last.windows) - NOW + length(spec), span[1])
+    series = [
+        series_view(one, shown, apart(one.name, shown, incidents), part)
+        for one in last.definitions.features.values()
+        for part in [compared(spec, last, one, shown, incidents, now)]
+    ]
     kept = [one for one in series if one.kind != "pair" or one.worst]
     return View(
         model=spec.name,
@@ -152,77 +159,72 @@ def view(
         volumes=_volumes(reigns, trigger.window),
         performance=_performance(spec, days),
         importance={name: one.importance for name, one in last.definitions.features.items()},
+        holidays=holidays(shown),
     )
 
 
-def _series(
-    reign: Reign, definition: Definition, verdicts: Sequence[Judged], incidents: Sequence[Incident]
+def compared(
+    spec: ModelSpec,
+    reign: Reign,
+    definition: Definition,
+    verdicts: Sequence[Judged],
+    incidents: Sequence[Incident],
+    span: Span,
+) -> Beside:
+    """The windows of ``span`` beside the ordinary ones before: of the same weekday or hour, if it is one window."""
+    phase = None
+    if span[1] - span[0] == length(spec):
+        phase = span[0].hour if cycle(spec) == 24 else span[0].weekday()
+    return beside(definition, reign.windows, span, apart(definition.name, verdicts, incidents), phase, cycle(spec))
+
+
+def series_view(
+    definition: Definition, verdicts: Sequence[Judged], moved: Sequence[Span], shown: Beside
 ) -> SeriesView:
-    name = definition.name
-    points = tuple(
+    """A series over the windows of ``verdicts``, of which those in ``moved`` were not ordinary."""
+    found = points(definition.name, verdicts)
+    calm = [one.effect for one in found if not any(begin <= one.start < until for begin, until in moved)]
+    return SeriesView(
+        name=definition.name,
+        kind=definition.kind,
+        importance=definition.importance,
+        bars=shown.bars,
+        points=found,
+        band=quantiles(calm, n=20)[-1] if len(calm) >= FEW else None,
+        rows_now=shown.now.n if shown.now else 0,
+        rows_before=shown.before.n,
+        against=shown.against,
+        distances=shown.distances,
+    )
+
+
+def points(name: str, verdicts: Sequence[Judged]) -> tuple[Point, ...]:
+    """One feature in every window in which it was judged."""
+    return tuple(
         Point(one.start, one.end, finding.effect, finding.flagged, one.minimum_detectable)
         for one in verdicts
         for finding in one.findings
         if finding.feature == name
     )
-    end = max(reign.windows)
-    late = [one[name] for at, one in reign.windows.items() if at > end - NOW and name in one]
-    moved = _moved(name, points, incidents)
-    early = [
-        one[name]
-        for at, one in reign.windows.items()
-        if at <= end - NOW and name in one and not any(begin <= at < until for begin, until in moved)
-    ]
-    now = add(late) if late else None
-    before = add(early) if len(early) >= FEW else definition.training
-    calm = [one.effect for one in points if not any(begin <= one.start < until for begin, until in moved)]
-    return SeriesView(
-        name=name,
-        kind=definition.kind,
-        importance=definition.importance,
-        bars=_bars(definition, now, before) if now else (),
-        points=points,
-        band=quantiles(calm, n=20)[-1] if len(calm) >= FEW else None,
-        rows_now=now.n if now else 0,
-        rows_before=before.n,
-        against="ordinary days" if len(early) >= FEW else "training rows",
-    )
 
 
-def _moved(name: str, points: Sequence[Point], incidents: Sequence[Incident]) -> list[tuple[datetime, datetime]]:
-    """When the feature was flagged or in an open incident."""
+def apart(name: str, verdicts: Sequence[Judged], incidents: Sequence[Incident]) -> list[Span]:
+    """When the feature was flagged or in an open incident, and holidays: not ordinary."""
     far = datetime.max.replace(tzinfo=UTC)
-    flagged = [(one.start, one.end) for one in points if one.flagged]
-    return flagged + [(one.opened, one.closed or far) for one in incidents if name in one.features]
+    flagged = [(one.start, one.end) for one in points(name, verdicts) if one.flagged]
+    free = [(one.start, one.end) for one in verdicts if one.holiday]
+    return [*flagged, *free, *((one.opened, one.closed or far) for one in incidents if name in one.features)]
 
 
-def _bars(definition: Definition, now: Counts, before: Counts) -> tuple[Bar, ...]:
-    labels = cell_labels(definition)
-    held, held_before = max(1, sum(now.cells)), max(1, sum(before.cells))
-    cells = [
-        Bar(label, here / held, there / held_before)
-        for label, here, there in zip(labels, now.cells, before.cells, strict=True)
-    ]
-    faults = [("missing", now.n_null + now.n_unparseable, before.n_null + before.n_unparseable)]
-    if definition.complete:
-        faults.append(("unseen", now.n_unseen, before.n_unseen))
-    return (
-        *cells,
-        *(Bar(label, here / max(1, now.n), there / max(1, before.n), True) for label, here, there in faults),
-    )
-
-
-def cell_labels(definition: Definition) -> list[str]:
-    """What each cell holds, for people."""
-    if definition.kind == "pair":
-        return [f"{a + 1}·{b + 1}" for a in range(4) for b in range(4)]
-    if definition.kind == "categorical":
-        return [*definition.categories, "others"]
-    edges = [f"{edge:.3g}" for edge in definition.edges]
-    if not edges:
-        return ["all"]
-    inner = [f"{low} to {high}" for low, high in pairwise(edges)]
-    return [f"below {edges[0]}", *inner, f"from {edges[-1]}"]
+def holidays(verdicts: Sequence[Judged]) -> tuple[Quiet, ...]:
+    """Holidays as they were judged; windows of the same one that touch make one."""
+    found: list[Quiet] = []
+    for one in sorted(verdicts, key=lambda one: one.start):
+        if one.holiday and found and (found[-1].name, found[-1].end) == (one.holiday, one.start):
+            found[-1] = Quiet(one.holiday, found[-1].start, one.end)
+        elif one.holiday:
+            found.append(Quiet(one.holiday, one.start, one.end))
+    return tuple(found)
 
 
 def _volumes(reigns: Sequence[Reign], unit: str) -> tuple[Volume, ...]:

@@ -15,7 +15,8 @@ from console.drift_report.charts import (
     volume_chart,
 )
 from console.drift_report.page import render
-from console.drift_report.view import Bar, SeriesView, View, cell_labels
+from console.drift_report.beside import Bar, cell_labels
+from console.drift_report.view import SeriesView, View
 from monitoring.baseline import PREDICTION, Definition
 from monitoring.counts import Counts
 from tests.console.drift_sample import BROKEN, CHANGED, DAYS, FIRST, sample
