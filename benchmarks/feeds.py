@@ -13,8 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.columns import count_columns, define_columns
+from monitoring.arrivals import arrival
 from monitoring.baseline import Definitions
-from monitoring.feed import Arrival, Feed, faults
+from monitoring.counts import Counts
+from monitoring.feed import Feed, faults
+from monitoring.passes import PIECES
 
 DAY = timedelta(days=1)
 START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
@@ -36,10 +39,14 @@ class Window:
     """One window before it is counted."""
 
     columns: Columns
-    rows: int
-    silence_s: int
+    hours: np.ndarray  # rows of each hour
     repeats: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Logged rows."""
+        return int(self.hours.sum())
 
 
 @dataclass
@@ -61,6 +68,8 @@ class World:
         self.nulls = float(random.choice([0.0, 0.02, 0.1]))
         self.jitter = float(random.uniform(0.0, 0.15))
         self.weekend = float(random.uniform(0.4, 1.0))
+        quiet = float(random.uniform(0.0, 0.9))  # how much less is asked at night
+        self.hours = 1 - quiet * np.cos(2 * np.pi * (np.arange(PIECES) - random.integers(PIECES)) / PIECES)
 
     def draw(self, weekday: int) -> Window:
         """One day."""
@@ -78,6 +87,7 @@ class World:
         names = np.array([f"C{k}" for k in range(6)] + ["NEW"], dtype=object)
         shares = np.append(shares / shares.sum() * (1 - self.newcomer), self.newcomer)
         age[random.random(rows) < self.nulls] = np.nan
+        hours = random.multinomial(rows, self.hours / self.hours.sum())
         return Window(
             {
                 "amount": amount,
@@ -88,8 +98,7 @@ class World:
                 "shop": random.choice(np.array([f"S{k}" for k in range(80)], dtype=object), rows, p=self.shops),
                 "member": random.choice(np.array(["false", "true"], dtype=object), rows, p=[0.7, 0.3]),
             },
-            rows,
-            int(random.exponential(86400 / max(rows, 1) * 5)),
+            hours,
         )
 
 
@@ -97,7 +106,7 @@ Change = Callable[[World, Window], Window]
 
 
 def _keep(window: Window, **columns: Any) -> Window:
-    return Window(window.columns | columns, window.rows, window.silence_s, window.repeats, window.unknown)
+    return Window(window.columns | columns, window.hours, window.repeats, window.unknown)
 
 
 def _scaled(name: str, factor: float, share: float = 1.0) -> Change:
@@ -143,24 +152,25 @@ def _duplicated(world: World, window: Window) -> Window:
     again = world.random.choice(window.rows, window.rows // 4)
     chosen = np.concatenate([np.arange(window.rows), again])
     columns = {name: values[chosen] for name, values in window.columns.items()}
-    return Window(columns, len(chosen), window.silence_s, len(again))
+    hours = world.random.multinomial(len(again), world.hours / world.hours.sum())
+    return Window(columns, window.hours + hours, len(again))
 
 
 def _truncated(world: World, window: Window) -> Window:
-    share = world.random.uniform(0.3, 0.8)
-    kept = int(share * window.rows)
-    columns = {name: values[:kept] for name, values in window.columns.items()}
-    return Window(columns, kept, int((1 - share) * 86400))
+    end = world.random.uniform(0.3, 0.8) * PIECES
+    hours = world.random.binomial(window.hours, np.clip(end - np.arange(PIECES), 0, 1))
+    columns = {name: values[: hours.sum()] for name, values in window.columns.items()}
+    return Window(columns, hours)
 
 
 def _no_rows(world: World, window: Window) -> Window:
-    return Window({name: values[:0] for name, values in window.columns.items()}, 0, 86400)
+    return Window({name: values[:0] for name, values in window.columns.items()}, 0 * window.hours)
 
 
 def _schema(world: World, window: Window) -> Window:
     gone = {name: np.full(window.rows, np.nan) for name in ("amount", "age", "items", "wait")}
     words = {name: np.full(window.rows, None, dtype=object) for name in ("carrier", "shop", "member")}
-    return Window(gone | words, window.rows, window.silence_s, unknown={"payload": window.rows})
+    return Window(gone | words, window.hours, unknown={"payload": window.rows})
 
 
 def _as_it_is(world: World, window: Window) -> Window:
@@ -248,16 +258,10 @@ def _move(world: World, usual: Mapping[str, float], target: Mapping[str, float],
 
 def _feed(definitions: Definitions, window: Window, day: int) -> Feed:
     start = START + day * DAY
-    arrival = Arrival(
-        start=start,
-        volume=window.rows,
-        rows=window.rows,
-        repeats=window.repeats,
-        silence_s=window.silence_s,
-        unknown=window.unknown,
-    )
+    unknown = max(window.unknown.values(), default=0)
+    came = Counts(window.rows, 0, 0, window.repeats, 0, unknown, tuple(int(n) for n in window.hours))
     counts = count_columns(definitions, window.columns) if window.rows else {}
-    return Feed(start, DAY, counts, arrival)
+    return Feed(start, DAY, counts, arrival(start, DAY, came).but(unknown=window.unknown))
 
 
 def main() -> int:
