@@ -13,6 +13,7 @@ from monitoring.performance import Calibration, Measure
 
 WIDTH = 420  # of a chart in a card, px; a phone shows it a little smaller
 TOP = 20
+LETTER = 6.0  # width of most of them, px
 
 
 def distribution_chart(series: SeriesView) -> Markup:
@@ -125,7 +126,8 @@ def effect_chart(page: View, series: SeriesView) -> Markup:
     seen = [point.least for point in points if point.least < 5]
     frame = _time_frame(page, left)
     y = Scale(0, max([page.min_effect * 1.5, *(p.effect for p in points), *seen]) * 1.08, bottom, TOP)
-    parts = [_incidents(frame, page, series.name, bottom), frame.value_axis(y, "effect, standard deviations")]
+    parts = [_holidays(frame, page, bottom), _incidents(frame, page, series.name, bottom)]
+    parts.append(frame.value_axis(y, "effect, standard deviations"))
     right = WIDTH - MARGIN
     if series.band is not None:
         top = y(series.band)
@@ -176,15 +178,35 @@ def _incidents(frame: Frame, page: View, name: str, bottom: float) -> str:
     return "".join(found)
 
 
+def _holidays(frame: Frame, page: View, bottom: float, *, named: bool = False) -> str:
+    """A quiet column for each; by name where there is room."""
+    found, free = [], float(frame.left)
+    for one in page.holidays:
+        begin = frame.x(max(one.start.timestamp(), frame.x.low))
+        end = max(begin + 1.5, frame.x(min(one.end.timestamp(), frame.x.high)))
+        title = f"{one.name}, {short_day(one.start.timestamp())}: nothing follows from a holiday"
+        found.append(
+            f'<rect class="holiday" x="{begin}" y="{TOP}" width="{end - begin:.1f}" height="{bottom - TOP}">'
+            f"<title>{escape(title)}</title></rect>"
+        )
+        width = LETTER * len(one.name)
+        place = min(begin, frame.width - MARGIN - width)
+        if named and place >= free:
+            found.append(f'<text class="tick begin" x="{place:.1f}" y="{TOP - 4}">{escape(one.name)}</text>')
+            free = place + width + LETTER
+    return "".join(found)
+
+
 def volume_chart(page: View, width: int) -> Markup:
     """Requests by window."""
     if not page.volumes:
         return Markup("<p class=soft>nothing was counted</p>")
-    left, bottom = 48, 96
+    left, bottom = 48, 114
     frame = _time_frame(page, left, width)
-    y = Scale(0, max(one.rows for one in page.volumes) * 1.05 or 1.0, bottom, TOP)
+    y = Scale(0, max(one.rows for one in page.volumes) * 1.05 or 1.0, bottom, TOP + 4)
     bars = [_volume(frame, y, one, bottom) for one in page.volumes if one.start >= page.start]
-    parts = [frame.value_axis(y, "requests in a window"), *bars, frame.day_labels(bottom + 16)]
+    quiet = _holidays(frame, page, bottom, named=True)
+    parts = [quiet, frame.value_axis(y, "requests"), *bars, frame.day_labels(bottom + 16)]
     return frame.svg(bottom + 26, parts, "requests over time")
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,12 +15,13 @@ from console.drift_report.charts import (
     slice_chart,
     volume_chart,
 )
-from console.drift_report.view import SeriesView, View
+from console.drift_report.view import NOW, SeriesView, View
 from console.report.drift import drift_chart
 from console.report.frame import MARGIN, Frame
 from console.report.scale import Scale
 from console.summary import DriftWindow, IncidentLine
 from monitoring.advice import in_words
+from monitoring.distances import VERTEX
 from monitoring.judge import NOTHING_VISIBLE
 
 SIZES = (("desk", 928, 110), ("phone", 358, 88))  # class of the picture, its width, room for names on the left
@@ -50,7 +52,20 @@ def render(view: View) -> str:
         cards=[(one, distribution_chart(one), effect_chart(view, one), _state(view, one)) for one in view.series],
         calibration=calibration_chart(view.performance.calibration) if view.performance else "",
         slices=_slices(view),
+        **_distances(view),
     )
+
+
+def _distances(view: View) -> dict[str, Any]:
+    """The table of other tools' distances, and what Vertex AI's monitoring would have made of them."""
+    rows = [(one.name, *one.late(NOW), one.distances) for one in view.series if one.distances is not None]
+    alarms = [name for name, _, _, far in rows if far.vertex > VERTEX]
+    return {
+        "distances": rows,
+        "threshold": VERTEX,
+        "alarms": alarms,
+        "missed": [name for name, _, flagged, _ in rows if flagged and name not in alarms],
+    }
 
 
 def _wide(view: View, width: int, left: int) -> dict[str, Markup | str]:

@@ -56,6 +56,11 @@ class SeriesView:
         """The strongest effect among flagged windows."""
         return max((point.effect for point in self.points if point.flagged), default=0.0)
 
+    def late(self, back: timedelta) -> tuple[float | None, bool]:
+        """The strongest effect of the newest windows, and whether any of them was flagged."""
+        last = [one for one in self.points if one.end > self.points[-1].end - back]
+        return max((one.effect for one in last), default=None), any(one.flagged for one in last)
+
 
 @dataclass(frozen=True)
 class Quiet:

@@ -1,5 +1,6 @@
 """A page's worth of traffic: twelve features of flights over 120 days with a weekly season, a broken feed in the
-sixth week and a changed world from the fourteenth on, which the labels confirm."""
+sixth week and a changed world from the fourteenth on, which the labels confirm; and a holiday on which people
+flew otherwise."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,15 +18,21 @@ from monitoring.looking import advance
 from monitoring.pages import Reign
 from monitoring.performance import MICRO, Bin, DayCounts
 from monitoring.records import Watch
+from monitoring.replay import with_settings
 from monitoring.verdict import Judged
 from retraining.incidents import Incident
 from retraining.modelfile import load_models
+from retraining.modelspec import Holiday
 
 RUN = "flights-20260601-030000-4f1e"
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)  # a Monday
 DAYS, CELLS, DELAY = 120, 20, 5
 BROKEN, CHANGED = range(40, 47), 100
-SPEC = load_models(Path(__file__).parents[2] / "models")["flights"]
+FEAST = 33
+SPEC = with_settings(
+    load_models(Path(__file__).parents[2] / "models")["flights"],
+    holidays=(Holiday(first=(FIRST + timedelta(days=FEAST)).date(), name="Independence Day"),),
+)
 CARRIERS = ("WN", "DL", "AA", "OO", "EV", "UA", "MQ", "US", "B6", "AS")
 AIRPORTS = ("ATL", "ORD", "DFW", "DEN", "LAX", "PHX", "SFO", "IAH", "LAS", "MSP", "MCO", "SEA", "DTW", "BOS")
 NUMBERS = {
@@ -69,6 +76,8 @@ def traffic() -> tuple[Definitions, Windows]:
         found = {}
         for name, one in defined.items():
             shift = 0.12 * weekend + 0.03 * float(random.normal())
+            if day == FEAST:
+                shift += {"dep_hour": -0.5, "distance": 0.4}.get(name, 0.0)
             if day >= CHANGED:
                 shift += {"dep_delay": 0.45, "taxi_out": 0.3, PREDICTION: 0.28}.get(name, 0.0)
             missing = 0.24 if name == "dep_lat" and day in BROKEN else 0.01

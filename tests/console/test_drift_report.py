@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
 
+from console.drift_report.beside import Bar, cell_labels
 from console.drift_report.charts import (
     calibration_chart,
     distribution_chart,
@@ -15,11 +17,11 @@ from console.drift_report.charts import (
     volume_chart,
 )
 from console.drift_report.page import render
-from console.drift_report.beside import Bar, cell_labels
-from console.drift_report.view import SeriesView, View
+from console.drift_report.view import NOW, Quiet, SeriesView, View
 from monitoring.baseline import PREDICTION, Definition
 from monitoring.counts import Counts
-from tests.console.drift_sample import BROKEN, CHANGED, DAYS, FIRST, sample
+from monitoring.distances import jensen_shannon
+from tests.console.drift_sample import BROKEN, CHANGED, DAYS, FEAST, FIRST, sample
 
 OPEN = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -131,7 +133,7 @@ def test_an_effect_chart_shows_every_window_its_band_and_what_could_be_seen() ->
 
     assert chart.count('class="dot') == DAYS == len(one.points)
     assert len(flagged) == len(BROKEN)
-    assert flagged[0].startswith("11 Jul: 0.7")
+    assert flagged[0].startswith("11 Jul: 0.6")
     assert one.band is not None
     assert f"up to {one.band:.3f}" in chart
     assert 'class="during data"' in chart
@@ -144,6 +146,39 @@ def test_the_band_is_that_of_ordinary_windows_only() -> None:
 
     assert band is not None
     assert band < 0.15
+
+
+def test_a_holiday_is_marked_with_its_name_and_is_no_ordinary_day() -> None:
+    """Quietly, on every time line; what was flagged on it opened nothing, and it is in no band."""
+    view = sample()
+    feast = FIRST + timedelta(days=FEAST)
+    hour = named(view, "dep_hour")
+    flagged = [(one.start, one.effect) for one in hour.points if one.flagged]
+    mark = "<title>Independence Day, 4 Jul: nothing follows from a holiday</title>"
+
+    assert view.holidays == (Quiet("Independence Day", feast, feast + timedelta(days=1)),)
+    assert mark in effect_chart(view, hour)
+    assert mark in volume_chart(view, 928)
+    assert ">Independence Day</text>" in volume_chart(view, 358)
+    assert [at for at, _ in flagged] == [feast]
+    assert hour.band is not None
+    assert hour.band < 0.15 < flagged[0][1]
+
+
+def test_other_tools_distances_are_those_of_the_bars(page: str) -> None:
+    """Beside ours, with what the default threshold of Vertex AI would have made of them: it sees none."""
+    one = named(sample(), "dep_delay")
+    assert one.distances is not None
+    cells = [bar for bar in one.bars if not bar.is_fault]
+    far = jensen_shannon([bar.now for bar in cells], [bar.before for bar in cells])
+    shown = re.search(r"<tr><td>dep_delay</td>(.*?)</tr>", page, re.DOTALL)
+
+    assert one.distances.jensen_shannon == pytest.approx(far)
+    assert shown is not None
+    assert f">{far:.3f}</td>" in shown[1]
+    assert f'class="n bad do">{one.late(NOW)[0]:.2f}<' in shown[1]
+    assert re.search(r"<td>carrier</td>.*?<td class=\"n\">–</td></tr>", page, re.DOTALL)
+    assert "would have said:\nnothing; it would have missed (prediction), dep_delay, taxi_out.</p>" in page
 
 
 def test_requests_are_shown_window_by_window() -> None:
