@@ -23,7 +23,7 @@ from local.memory.operations import MemoryOperations
 from local.memory.registry import MemoryRegistry
 from local.memory.warehouse import MemoryWarehouse
 from monitoring import handler as monitor
-from monitoring.log import Subject, Windows
+from monitoring.log import Kept, Subject
 from monitoring.records import Watch, watch_path
 from retraining import names, rollout_loop, run_loop
 from retraining.errors import Conflict, Exists
@@ -158,7 +158,12 @@ class Quiet:
         """See Log."""
         self.asked += 1
 
-    def read(self, subject: Subject, since: datetime, until: datetime) -> Windows:
+    def read(self, subject: Subject, since: datetime, until: datetime) -> Kept:
+        """See Log."""
+        self.asked += 1
+        return Kept({})
+
+    def unknown_names(self, subject: Subject, start: datetime, end: datetime) -> dict[str, int]:
         """See Log."""
         self.asked += 1
         return {}
