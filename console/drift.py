@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from console.collect import iso
 from console.drift_compare import Said, compare, print_compared
+from console.drift_distances import newest, print_newest
 from console.session import BAD_INPUT, NOTHING, PATIENCE_SECONDS, Json, Session, fail, session, show
 from monitoring import archive
 from monitoring.advice import in_words
@@ -103,6 +104,25 @@ def replay_model(
         settings = asked.triggers.drift.model_dump(exclude_defaults=False) if asked.triggers.drift else {}
         data = compare(settings, _was(here, spec, (start, end)), would)
         show(as_json, data, lambda: print_compared(data))
+
+
+@app.command("distances")
+def show_distances(model: Model, as_json: Json = False) -> None:
+    """The newest window in other tools' words: JSD, L-infinity, PSI and KS of each feature, beside our effect.
+
+    They decide nothing here. Read from stored counts only.
+
+    Example: retrain drift distances flights
+    """
+    with session() as here:
+        spec = here.model(model)
+        end = here.now()
+        found = _reigns(here, _statements(here), spec, end - timedelta(days=DAYS), end)
+        if not found:
+            fail(f"{spec.name}: no window was counted in the last {DAYS} days", NOTHING)
+        known = history(here.store, spec.name), archive.incidents(here.store, spec.name)
+        data = newest(spec, found[-1], *known)
+        show(as_json, data, lambda: print_newest(data))
 
 
 @app.command()

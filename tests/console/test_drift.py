@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from gcp.storage import connect as storage
 from gcp.tables import ensure_tables
 from monitoring import archive, tables
 from monitoring.baseline import definitions
+from monitoring.counts import add
+from monitoring.distances import jensen_shannon
 from monitoring.feed import Arrival
 from monitoring.incident import step
 from monitoring.log import Windows
@@ -233,6 +236,24 @@ def test_what_cannot_be_replayed_is_said(judged: Desk, words: tuple[str, ...], s
 
     assert result.exit_code in (1, 2)
     assert said in result.stderr
+
+
+def test_the_newest_window_is_shown_in_other_tools_words(judged: Desk, counted: dict[str, Windows]) -> None:
+    """The newest under the new champion, which nobody judged; it has ten ordinary windows before it."""
+    clock = {"RETRAIN_CLOCK": f"2026-04-21T00:00:00Z*1@{time.time():.0f}"}
+    result = judged.type("drift", "distances", "flights", **clock)
+    data = json.loads(judged.type("drift", "distances", "flights", "--json", **clock).stdout)
+    windows = counted[NEW]
+    last = max(windows)
+    before = add(one["taxi_out"] for at, one in windows.items() if at < last)
+    line = next(one for one in data["features"] if one["feature"] == "taxi_out")
+
+    assert result.exit_code == 0, result.output
+    assert (data["start"][:10], line["effect"], line["against"]) == ("2026-04-20", None, "ordinary days")
+    assert line["jensen_shannon"] == jensen_shannon(windows[last]["taxi_out"].cells, before.cells)
+    assert not line["vertex_default_alarms"]
+    assert f"{line['jensen_shannon']:.3f}" in result.output
+    assert "the default threshold of Vertex AI, 0.3, would have said: nothing" in result.output
 
 
 def test_the_report_is_one_file(judged: Desk, tmp_path: Path) -> None:
