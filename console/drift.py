@@ -62,13 +62,19 @@ def incidents(
 def show_incident(
     incident: Annotated[str, typer.Argument(help="The id of an incident, or a model: then its newest one.")],
     as_json: Json = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write its page here instead: charts, and what happened because of it.")
+    ] = None,
 ) -> None:
     """All about one incident: features by importance × effect, what to do and why, and its course.
 
-    Example: retrain drift show flights
+    Example: retrain drift show flights --out incident.html
     """
     with session() as here:
         found = _one(here, incident)
+        if out is not None:
+            _write(out, _incident_page(here, found))
+            return
         show(as_json, found.model_dump(mode="json"), lambda: _print_incident(found))
 
 
@@ -148,9 +154,24 @@ def report(
         since = end - timedelta(days=days)
         found = _reigns(here, statements, spec, since, end)
         page = render(collect(here, statements, spec, found, (since, end)))
+    _write(path, page)
+
+
+def _write(path: Path, page: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     print(path)
+
+
+def _incident_page(here: Session, incident: Incident) -> str:
+    from console.drift_report.incident_page import render_incident
+    from console.drift_report.incident_view import incident_view, runs_of, shown
+
+    spec, now = here.model(incident.model), here.now()
+    begin, end = shown(spec, incident, now)
+    counted = _reigns(here, _statements(here), spec, begin - LESSONS, end)
+    known = history(here.store, spec.name), archive.incidents(here.store, spec.name)
+    return render_incident(incident_view(spec, incident, counted, *known, runs_of(here.store, incident, now), now))
 
 
 def _settings(spec: ModelSpec, **changes: object) -> ModelSpec:

@@ -1,6 +1,7 @@
 """The charts of the page, as inline SVG: each shows its numbers by marks, and in words on hovering."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup, escape
@@ -8,12 +9,27 @@ from markupsafe import Markup, escape
 from console.drift_report.beside import Bar
 from console.drift_report.view import LossPoint, Performance, Point, SeriesView, SliceLine, View, Volume
 from console.report.frame import MARGIN, Frame
-from console.report.scale import Scale, bounds, short_day, ticks
+from console.report.scale import Scale, bounds, dates, short_day, ticks
+from monitoring.judge import NOTHING_VISIBLE
 from monitoring.performance import Calibration, Measure
 
 WIDTH = 420  # of a chart in a card, px; a phone shows it a little smaller
 TOP = 20
+NAMED = 54  # px from one date to the next
 LETTER = 6.0  # width of most of them, px
+
+
+@dataclass(frozen=True)
+class TimeFrame(Frame):
+    """A time axis with room for names of days beside each other."""
+
+    def day_labels(self, y: float) -> str:
+        """Dates below a chart, as many as fit."""
+        room = int((self.width - self.left) // NAMED)
+        return "".join(
+            f'<text class="tick" x="{self.x(at)}" y="{y}">{label}</text>'
+            for at, label in dates(self.x.low, self.x.high, room)
+        )
 
 
 def distribution_chart(series: SeriesView) -> Markup:
@@ -124,7 +140,7 @@ def effect_chart(page: View, series: SeriesView) -> Markup:
         return Markup("<p class=soft>no window was judged</p>")
     bottom, left = 128, 34
     seen = [point.least for point in points if point.least < 5]
-    frame = _time_frame(page, left)
+    frame = time_frame(page, left)
     y = Scale(0, max([page.min_effect * 1.5, *(p.effect for p in points), *seen]) * 1.08, bottom, TOP)
     parts = [_holidays(frame, page, bottom), _incidents(frame, page, series.name, bottom)]
     parts.append(frame.value_axis(y, "effect, standard deviations"))
@@ -159,7 +175,8 @@ def _detectable(frame: Frame, y: Scale, points: Sequence[Point]) -> str:
 
 def _dot(frame: Frame, y: Scale, point: Point) -> str:
     x = frame.x(_middle(point.start, point.end))
-    title = f"{short_day(point.start.timestamp())}: {point.effect:.3f}, smallest to be seen {point.least:.3f}"
+    known = f", smallest to be seen {point.least:.3f}" if point.least < NOTHING_VISIBLE else ""
+    title = f"{short_day(point.start.timestamp())}: {point.effect:.3f}{known}"
     kind = "dot flagged" if point.flagged else "dot"
     radius = 3 if point.flagged else 1.4
     return f'<circle class="{kind}" cx="{x}" cy="{y(point.effect)}" r="{radius}"><title>{title}</title></circle>'
@@ -202,7 +219,7 @@ def volume_chart(page: View, width: int) -> Markup:
     if not page.volumes:
         return Markup("<p class=soft>nothing was counted</p>")
     left, bottom = 48, 114
-    frame = _time_frame(page, left, width)
+    frame = time_frame(page, left, width)
     y = Scale(0, max(one.rows for one in page.volumes) * 1.05 or 1.0, bottom, TOP + 4)
     bars = [_volume(frame, y, one, bottom) for one in page.volumes if one.start >= page.start]
     quiet = _holidays(frame, page, bottom, named=True)
@@ -222,7 +239,7 @@ def _volume(frame: Frame, y: Scale, one: Volume, bottom: float) -> str:
 def loss_chart(page: View, found: Performance, width: int) -> Markup:
     """The loss that came true with its interval, and the one that was to be expected."""
     left, bottom = 48, 196
-    frame = _time_frame(page, left, width)
+    frame = time_frame(page, left, width)
     losses = [one for one in found.losses if one.start >= page.start]
     values = [v for one in losses for m in (one.came, one.expected) if m is not None for v in (m.low, m.high)]
     y = Scale(*bounds(values), bottom, TOP + 6)
@@ -316,8 +333,9 @@ def slice_chart(found: Sequence[SliceLine], whole: Measure) -> Markup:
     return Frame(WIDTH, left, x).svg(bottom + 24, parts, "loss by group")
 
 
-def _time_frame(page: View, left: int, width: int = WIDTH) -> Frame:
-    return Frame(width, left, Scale(page.start.timestamp(), page.end.timestamp(), left, width - MARGIN))
+def time_frame(page: View, left: int, width: int = WIDTH) -> Frame:
+    """The time axis that all charts of a page share."""
+    return TimeFrame(width, left, Scale(page.start.timestamp(), page.end.timestamp(), left, width - MARGIN))
 
 
 def _middle(start: datetime, end: datetime) -> float:

@@ -13,12 +13,11 @@ from console.drift_report.charts import (
     effect_chart,
     loss_chart,
     slice_chart,
+    time_frame,
     volume_chart,
 )
 from console.drift_report.view import NOW, SeriesView, View
 from console.report.drift import drift_chart
-from console.report.frame import MARGIN, Frame
-from console.report.scale import Scale
 from console.summary import DriftWindow, IncidentLine
 from monitoring.advice import in_words
 from monitoring.distances import VERTEX
@@ -31,20 +30,20 @@ def _day(at: datetime) -> str:
     return f"{at:%Y-%m-%d}" if at.hour == at.minute == 0 else f"{at:%Y-%m-%d %H:%M}"
 
 
-_PAGES = Environment(
+PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.filters.update(day=_day, in_words=in_words)
+PAGES.filters.update(day=_day, in_words=in_words)
 
 
 def render(view: View) -> str:
     """The page as HTML text."""
     open_ = next((one for one in view.incidents if one.closed is None), None)
-    return _PAGES.get_template("page.html.j2").render(
+    return PAGES.get_template("page.html.j2").render(
         v=view,
         open=open_,
         figures=_figures(view),
@@ -70,7 +69,16 @@ def _distances(view: View) -> dict[str, Any]:
 
 def _wide(view: View, width: int, left: int) -> dict[str, Markup | str]:
     """The charts that span the page, drawn for a width in px so that their letters keep their size."""
-    frame = Frame(width, left, Scale(view.start.timestamp(), view.end.timestamp(), left, width - MARGIN))
+    return {
+        "drift": strip(view, width, left),
+        "volume": volume_chart(view, width),
+        "loss": loss_chart(view, view.performance, width) if view.performance else "",
+    }
+
+
+def strip(view: View, width: int, left: int) -> Markup:
+    """All series over time, with the incidents above them."""
+    frame = time_frame(view, left, width)
     shown = {one.name for one in view.series}
     windows = [
         DriftWindow(
@@ -90,11 +98,7 @@ def _wide(view: View, width: int, left: int) -> dict[str, Markup | str]:
         )
         for one in view.incidents
     ]
-    return {
-        "drift": drift_chart(frame, windows, lines),
-        "volume": volume_chart(view, width),
-        "loss": loss_chart(view, view.performance, width) if view.performance else "",
-    }
+    return drift_chart(frame, windows, lines)
 
 
 def _figures(view: View) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from console.drift_report.incident_view import IncidentView, incident_view
 from console.drift_report.view import View, view
 from monitoring.baseline import PREDICTION, Definition, Definitions
 from monitoring.counts import Counts
@@ -23,6 +24,7 @@ from monitoring.verdict import Judged
 from retraining.incidents import Incident
 from retraining.modelfile import load_models
 from retraining.modelspec import Holiday
+from retraining.records import Run
 
 RUN = "flights-20260601-030000-4f1e"
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)  # a Monday
@@ -51,8 +53,14 @@ CATEGORIES = {"carrier": CARRIERS, "origin": AIRPORTS, "dest": AIRPORTS}
 @cache
 def sample() -> View:
     """The page as it would be on the last day."""
+    reign, verdicts, incidents = lived()
+    return view(SPEC, [reign], verdicts, incidents, answered(), (FIRST, FIRST + timedelta(days=DAYS)))
+
+
+@cache
+def lived() -> tuple[Reign, list[Judged], list[Incident]]:
+    """What was counted and concluded by then; incidents newest first."""
     definitions, windows = traffic()
-    end = FIRST + timedelta(days=DAYS)
     watch = Watch(model="flights", run_id=RUN, deployed_id="1", since=FIRST, judged_until=FIRST)
     verdicts: list[Judged] = []
     incidents: dict[str, Incident] = {}
@@ -61,8 +69,14 @@ def sample() -> View:
         verdicts += found
         if watch.incident:
             incidents[watch.incident.incident_id] = watch.incident
-    newest = list(incidents.values())[::-1]
-    return view(SPEC, [Reign(RUN, "1", definitions, windows)], verdicts, newest, answered(), (FIRST, end))
+    return Reign(RUN, "1", definitions, windows), verdicts, list(incidents.values())[::-1]
+
+
+def incident_page(number: int, runs: tuple[Run, ...] = ()) -> IncidentView:
+    """The page of one of the incidents, newest first."""
+    reign, verdicts, incidents = lived()
+    end = FIRST + timedelta(days=DAYS)
+    return incident_view(SPEC, incidents[number], [reign], verdicts, incidents, runs, end)
 
 
 def traffic() -> tuple[Definitions, Windows]:

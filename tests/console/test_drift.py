@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -267,6 +268,19 @@ def test_the_report_is_one_file(judged: Desk, tmp_path: Path) -> None:
     assert f'Serving now: <span class="id">{NEW}</span>' in page
     assert "An incident is open since 2026-04-0" in page
     assert "Was it right?" not in page
+
+
+def test_the_page_of_an_incident_is_one_file(judged: Desk, tmp_path: Path) -> None:
+    """With the distribution of its worst window, from what is stored."""
+    out = tmp_path / "incident.html"
+    clock = f"2026-04-21T00:00:00Z*1@{time.time():.0f}"
+    result = judged.type("drift", "show", "flights", "--out", str(out), RETRAIN_CLOCK=clock)
+    page = out.read_text()
+
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == str(out)
+    assert 'aria-label="distribution of dep_delay now and before"' in page
+    assert re.search(r"2,000 rows, beside (8|10),000 of ordinary days", page), "four or five of its weekday"
 
 
 def test_a_report_of_nothing_is_refused(desk: Desk, bigquery: str, tmp_path: Path) -> None:
