@@ -161,7 +161,6 @@ def subject_json(spec: ModelSpec, deployed_id: str, definitions: Definitions) ->
 
 
 def _series_json(one: Definition) -> dict[str, object]:
-    listed = sorted((value, cell) for cell, value in enumerate(one.categories))
     return {
         "name": one.name,
         "kind": one.kind,
@@ -171,6 +170,5 @@ def _series_json(one: Definition) -> dict[str, object]:
         "values": sorted(one.values),
         "low": one.low if not one.values else None,
         "high": one.high if not one.values else None,
-        "categories": [value for value, _ in listed],
-        "places": [cell for _, cell in listed],
+        "categories": one.categories,
     }

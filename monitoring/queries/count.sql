@@ -2,7 +2,7 @@
 -- Each payload is parsed once; pairs come from the cells of their members. A request that was logged twice counts
 -- once. Windows are counted anew each time, so running this again only changes a window whose rows came late.
 -- The series (arrivals) says how rows came, copies too: in which 24th of the window, how many of them again (unseen),
--- and how many hold a name that nobody knows (high). Its cell -3 is for telling rows that came again, and has no rows.
+-- and how many hold a name that nobody knows (high).
 MERGE {counts} AS kept
 USING (
   WITH subject AS (
@@ -15,49 +15,79 @@ USING (
       JSON_VALUE(one, '$.payload') AS payload,
       JSON_VALUE_ARRAY(one, '$.names') AS names,
       CAST(JSON_VALUE(one, '$.sampling_rate') AS FLOAT64) AS sampling_rate,
-      ARRAY(
-        SELECT AS STRUCT
-          o AS place,
-          JSON_VALUE(each, '$.name') AS name,
-          JSON_VALUE(each, '$.kind') = 'numeric' AS is_numeric,
-          CAST(JSON_VALUE(each, '$.cells') AS INT64) AS cells,
-          JSON_VALUE(each, '$.complete') = 'true' AS is_complete,
-          CAST(JSON_VALUE(each, '$.low') AS FLOAT64) AS low,
-          CAST(JSON_VALUE(each, '$.high') AS FLOAT64) AS high,
-          ARRAY(
-            SELECT CAST(edge AS FLOAT64)
-            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.edges')) AS edge WITH OFFSET AS e ORDER BY e
-          ) AS edges,
-          ARRAY(
-            SELECT CAST(known AS FLOAT64)
-            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.values')) AS known WITH OFFSET AS k ORDER BY k
-          ) AS known,
-          JSON_VALUE_ARRAY(each, '$.categories') AS categories,
-          ARRAY(
-            SELECT CAST(cell AS INT64)
-            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.places')) AS cell WITH OFFSET AS c ORDER BY c
-          ) AS places
-        FROM UNNEST(JSON_QUERY_ARRAY(one, '$.series')) AS each WITH OFFSET AS o
-        ORDER BY o
-      ) AS series,
-      ARRAY(
-        SELECT AS STRUCT
-          CAST(JSON_VALUE(each, '$.place') AS INT64) AS place,
-          JSON_VALUE(each, '$.name') AS name,
-          CAST(JSON_VALUE(each, '$.first') AS INT64) AS first,
-          CAST(JSON_VALUE(each, '$.second') AS INT64) AS second,
-          ARRAY(
-            SELECT CAST(quarter AS INT64)
-            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.first_quarters')) AS quarter WITH OFFSET AS q ORDER BY q
-          ) AS first_quarters,
-          ARRAY(
-            SELECT CAST(quarter AS INT64)
-            FROM UNNEST(JSON_VALUE_ARRAY(each, '$.second_quarters')) AS quarter WITH OFFSET AS q ORDER BY q
-          ) AS second_quarters
-        FROM UNNEST(JSON_QUERY_ARRAY(one, '$.pairs')) AS each WITH OFFSET AS o
-        ORDER BY o
-      ) AS pairs
+      JSON_QUERY_ARRAY(one, '$.series') AS series,
+      JSON_QUERY_ARRAY(one, '$.pairs') AS pairs
     FROM UNNEST(JSON_QUERY_ARRAY(@subjects)) AS one WITH OFFSET AS place
+  ),
+  series AS (
+    SELECT
+      subject.place AS subject,
+      offset_ AS place,
+      JSON_VALUE(one, '$.name') AS name,
+      JSON_VALUE(one, '$.kind') = 'numeric' AS is_numeric,
+      CAST(JSON_VALUE(one, '$.cells') AS INT64) AS cells,
+      JSON_VALUE(one, '$.complete') = 'true' AS is_complete,
+      CAST(JSON_VALUE(one, '$.low') AS FLOAT64) AS low,
+      CAST(JSON_VALUE(one, '$.high') AS FLOAT64) AS high,
+      JSON_QUERY(one, '$.categories') AS categories,
+      ARRAY(
+        SELECT CAST(edge AS FLOAT64)
+        FROM UNNEST(JSON_VALUE_ARRAY(one, '$.edges')) AS edge WITH OFFSET AS o ORDER BY o
+      ) AS edges,
+      ARRAY(
+        SELECT CAST(known AS FLOAT64)
+        FROM UNNEST(JSON_VALUE_ARRAY(one, '$.values')) AS known WITH OFFSET AS o ORDER BY o
+      ) AS known
+    FROM subject, UNNEST(subject.series) AS one WITH OFFSET AS offset_
+  ),
+  category AS (
+    SELECT
+      series.subject,
+      series.place,
+      value,
+      cell
+    FROM series, UNNEST(JSON_VALUE_ARRAY(series.categories, '$')) AS value WITH OFFSET AS cell
+  ),
+  item AS (
+    -- What is counted: series by their own cells, pairs by the cells of two, and how rows arrived.
+    SELECT
+      series.subject,
+      series.place,
+      series.name,
+      series.cells,
+      series.place AS first,
+      CAST(NULL AS INT64) AS second,
+      CAST([] AS ARRAY<INT64>) AS first_quarters,
+      CAST([] AS ARRAY<INT64>) AS second_quarters
+    FROM series
+    UNION ALL
+    SELECT
+      subject.place AS subject,
+      CAST(JSON_VALUE(one, '$.place') AS INT64) AS place,
+      JSON_VALUE(one, '$.name') AS name,
+      16 AS cells,
+      CAST(JSON_VALUE(one, '$.first') AS INT64) AS first,
+      CAST(JSON_VALUE(one, '$.second') AS INT64) AS second,
+      ARRAY(
+        SELECT CAST(quarter AS INT64)
+        FROM UNNEST(JSON_VALUE_ARRAY(one, '$.first_quarters')) AS quarter WITH OFFSET AS o ORDER BY o
+      ) AS first_quarters,
+      ARRAY(
+        SELECT CAST(quarter AS INT64)
+        FROM UNNEST(JSON_VALUE_ARRAY(one, '$.second_quarters')) AS quarter WITH OFFSET AS o ORDER BY o
+      ) AS second_quarters
+    FROM subject, UNNEST(subject.pairs) AS one
+    UNION ALL
+    SELECT
+      subject.place AS subject,
+      arrival AS place,
+      '(arrivals)' AS name,
+      24 AS cells,
+      CAST(NULL AS INT64) AS first,
+      CAST(NULL AS INT64) AS second,
+      CAST([] AS ARRAY<INT64>) AS first_quarters,
+      CAST([] AS ARRAY<INT64>) AS second_quarters
+    FROM subject, UNNEST([-1, -2]) AS arrival
   ),
   logged AS (
 {logged}
@@ -78,12 +108,11 @@ USING (
   ),
   drawn AS (
     SELECT
+      GENERATE_UUID() AS row_number,
       TIMESTAMP_TRUNC(instance.logging_time, {unit}) AS window_start,
       instance.logging_time,
       subject.place AS subject,
       subject.shape,
-      subject.series,
-      subject.pairs,
       instance.is_copy,
       instance.row_id,
       EXISTS(
@@ -99,161 +128,138 @@ USING (
   ),
   valued AS (
     SELECT
+      row_number,
       window_start,
       subject,
-      series,
-      pairs,
-      STRUCT(
-        is_copy AS is_copy,
-        DIV((UNIX_MICROS(logging_time) - UNIX_MICROS(window_start)), @piece) AS cell,
-        COALESCE(inputs[SAFE_ORDINAL(ARRAY_LENGTH(inputs))], row_id) AS key,
-        has_unknown_name AS has_unknown_name
-      ) AS arrival,
+      is_copy,
+      has_unknown_name,
+      DIV((UNIX_MICROS(logging_time) - UNIX_MICROS(window_start)), @piece) AS piece,
+      COALESCE(inputs[SAFE_ORDINAL(ARRAY_LENGTH(inputs))], row_id) AS key,
       CASE shape
         {values}
       END AS found
     FROM drawn
   ),
-  numbered AS (
+  long AS (
     SELECT
+      valued.row_number,
       valued.window_start,
       valued.subject,
-      valued.pairs,
-      valued.arrival,
-      ARRAY(
-        SELECT AS STRUCT
-          one.place,
-          value.is_broken,
-          NULLIF(value.text, '') AS text,
-          one.is_numeric,
-          one.is_complete,
-          one.cells,
-          one.edges,
-          one.known,
-          one.low,
-          one.high,
-          one.categories[SAFE_ORDINAL(RANGE_BUCKET(value.text, one.categories))] = value.text AS is_listed,
-          one.places[SAFE_ORDINAL(RANGE_BUCKET(value.text, one.categories))] AS listed_cell,
-          IF(one.is_numeric AND NOT value.is_broken, SAFE_CAST(NULLIF(value.text, '') AS FLOAT64), NULL) AS x
-        FROM UNNEST(valued.found) AS value WITH OFFSET AS o
-        JOIN UNNEST(valued.series) AS one ON one.place = o
-        ORDER BY one.place
-      ) AS found
-    FROM valued
+      valued.is_copy,
+      valued.has_unknown_name,
+      valued.piece,
+      valued.key,
+      place,
+      value.is_broken,
+      NULLIF(value.text, '') AS text
+    FROM valued, UNNEST(valued.found) AS value WITH OFFSET AS place
   ),
-  celled AS (
+  number AS (
     SELECT
-      numbered.window_start,
-      numbered.subject,
-      numbered.pairs,
-      numbered.arrival,
-      ARRAY(
-        SELECT AS STRUCT
-          one.place,
+      long.*,
+      series.is_numeric,
+      series.is_complete,
+      series.cells,
+      series.edges,
+      series.known,
+      series.low,
+      series.high,
+      IF(series.is_numeric AND NOT long.is_broken, SAFE_CAST(long.text AS FLOAT64), NULL) AS x
+    FROM long
+    JOIN series ON series.subject = long.subject AND series.place = long.place
+  ),
+  whole AS (
+    -- One row per instance again, with the cell of each series.
+    SELECT
+      ANY_VALUE(number.window_start) AS window_start,
+      ANY_VALUE(number.subject) AS subject,
+      ANY_VALUE(number.is_copy) AS is_copy,
+      ANY_VALUE(number.has_unknown_name) AS has_unknown_name,
+      ANY_VALUE(number.piece) AS piece,
+      ANY_VALUE(number.key) AS key,
+      ARRAY_AGG(
+        STRUCT(
           CASE
-            WHEN one.is_broken THEN -2
-            WHEN one.text IS NULL THEN -1
-            WHEN one.is_numeric AND (one.x IS NULL OR IS_NAN(one.x) OR IS_INF(one.x)) THEN -2
-            WHEN one.is_numeric THEN RANGE_BUCKET(one.x, one.edges)
-            ELSE IF(one.is_listed, one.listed_cell, one.cells - 1)
+            WHEN number.is_broken THEN -2
+            WHEN number.text IS NULL THEN -1
+            WHEN number.is_numeric AND (x IS NULL OR IS_NAN(x) OR IS_INF(x)) THEN -2
+            WHEN number.is_numeric THEN RANGE_BUCKET(x, number.edges)
+            ELSE COALESCE(category.cell, number.cells - 1)
           END AS cell,
-          IF(IS_NAN(one.x) OR IS_INF(one.x), NULL, one.x) AS x,
+          IF(IS_NAN(x) OR IS_INF(x), NULL, x) AS x,
           CASE
-            WHEN NOT one.is_complete OR one.is_broken OR one.text IS NULL THEN FALSE
-            WHEN one.is_numeric THEN NOT (
-              IS_NAN(one.x) OR IS_INF(one.x)
+            WHEN NOT number.is_complete OR number.is_broken OR number.text IS NULL THEN FALSE
+            WHEN number.is_numeric THEN NOT (
+              IS_NAN(x) OR IS_INF(x)
               -- A known value lies around it: the training rows were read as 32-bit numbers.
-              OR RANGE_BUCKET(one.x + 1.2e-7 * ABS(one.x), one.known)
-              > RANGE_BUCKET(one.x - 1.2e-7 * ABS(one.x) - 1e-300, one.known)
+              OR RANGE_BUCKET(x + 1.2e-7 * ABS(x), number.known)
+              > RANGE_BUCKET(x - 1.2e-7 * ABS(x) - 1e-300, number.known)
             )
-            ELSE NOT COALESCE(one.is_listed, FALSE)
+            ELSE category.cell IS NULL
           END AS is_unseen,
-          COALESCE(one.x < one.low, FALSE) AND NOT IS_INF(one.x) AS is_low,
-          COALESCE(one.x > one.high, FALSE) AND NOT (IS_NAN(one.x) OR IS_INF(one.x)) AS is_high
-        FROM UNNEST(numbered.found) AS one
-        ORDER BY one.place
-      ) AS cells
-    FROM numbered
-  ),
-  paired AS (
-    SELECT
-      celled.window_start,
-      celled.subject,
-      celled.cells,
-      celled.arrival,
-      [
-        STRUCT(
-          -1 AS place,
-          celled.arrival.cell AS cell,
-          CAST(NULL AS FLOAT64) AS x,
-          FALSE AS is_unseen,
-          FALSE AS is_low,
-          celled.arrival.has_unknown_name AS is_high
-        ),
-        STRUCT(
-          -1 AS place,
-          -3 AS cell,
-          CAST(NULL AS FLOAT64) AS x,
-          FALSE AS is_unseen,
-          FALSE AS is_low,
-          FALSE AS is_high
+          COALESCE(x < number.low, FALSE) AND NOT IS_INF(x) AS is_low,
+          COALESCE(x > number.high, FALSE) AND NOT (IS_NAN(x) OR IS_INF(x)) AS is_high
         )
-      ] AS arrivals,
-      ARRAY(
-        SELECT AS STRUCT
-          pair.place,
-          IF(
-            first.cell < 0 OR second.cell < 0,
-            -1,
-            4 * pair.first_quarters[SAFE_ORDINAL(first.cell + 1)]
-            + pair.second_quarters[SAFE_ORDINAL(second.cell + 1)]
-          ) AS cell,
-          CAST(NULL AS FLOAT64) AS x,
-          FALSE AS is_unseen,
-          FALSE AS is_low,
-          FALSE AS is_high
-        FROM UNNEST(celled.pairs) AS pair
-        JOIN UNNEST(celled.cells) AS first ON first.place = pair.first
-        JOIN UNNEST(celled.cells) AS second ON second.place = pair.second
-      ) AS pairs
-    FROM celled
+        ORDER BY number.place
+      ) AS cells
+    FROM number
+    LEFT JOIN category
+      ON category.subject = number.subject AND category.place = number.place AND category.value = number.text
+    GROUP BY number.row_number
+  ),
+  told AS (
+    -- Place -1 is how rows arrived; -2 is for telling which of them came again.
+    SELECT
+      whole.window_start,
+      whole.subject,
+      item.place,
+      CASE
+        WHEN item.place = -1 THEN whole.piece
+        WHEN item.place = -2 THEN 0
+        WHEN item.second IS NULL THEN whole.cells[SAFE_ORDINAL(item.first + 1)].cell
+        WHEN whole.cells[SAFE_ORDINAL(item.first + 1)].cell < 0 THEN -1
+        WHEN whole.cells[SAFE_ORDINAL(item.second + 1)].cell < 0 THEN -1
+        ELSE 4 * item.first_quarters[SAFE_ORDINAL(whole.cells[SAFE_ORDINAL(item.first + 1)].cell + 1)]
+          + item.second_quarters[SAFE_ORDINAL(whole.cells[SAFE_ORDINAL(item.second + 1)].cell + 1)]
+      END AS cell,
+      IF(item.second IS NULL, whole.cells[SAFE_ORDINAL(item.first + 1)].x, NULL) AS x,
+      item.second IS NULL AND whole.cells[SAFE_ORDINAL(item.first + 1)].is_unseen AS is_unseen,
+      item.second IS NULL AND whole.cells[SAFE_ORDINAL(item.first + 1)].is_low AS is_low,
+      IF(
+        item.place = -1,
+        whole.has_unknown_name,
+        item.second IS NULL AND whole.cells[SAFE_ORDINAL(item.first + 1)].is_high
+      ) AS is_high,
+      IF(item.place = -2, whole.key, NULL) AS key
+    FROM whole
+    JOIN item ON item.subject = whole.subject
+    WHERE item.place < 0 OR NOT whole.is_copy
   ),
   counted AS (
     SELECT
-      paired.window_start,
-      paired.subject,
-      one.place,
-      one.cell,
-      COUNTIF(one.cell > -3) AS n,
-      COUNTIF(one.is_unseen)
-      + COUNT(IF(one.cell = -3, paired.arrival.key, NULL))
-      - COUNT(DISTINCT IF(one.cell = -3, paired.arrival.key, NULL)) AS n_unseen,
-      COUNTIF(one.is_low) AS n_low,
-      COUNTIF(one.is_high) AS n_high,
-      SUM(one.x) AS total,
-      SUM(one.x * one.x) AS total_sq
-    FROM paired,
-      UNNEST(ARRAY_CONCAT(paired.cells, paired.pairs, paired.arrivals)) AS one
-    WHERE one.place = -1 OR NOT paired.arrival.is_copy
-    GROUP BY paired.window_start, paired.subject, one.place, one.cell
-  ),
-  kind AS (
-    SELECT subject.place AS subject, one.place, one.name, one.cells FROM subject, UNNEST(subject.series) AS one
-    UNION ALL
-    SELECT subject.place AS subject, one.place, one.name, 16 AS cells FROM subject, UNNEST(subject.pairs) AS one
-    UNION ALL
-    SELECT subject.place AS subject, -1 AS place, '(arrivals)' AS name, 24 AS cells FROM subject
+      window_start,
+      subject,
+      place,
+      cell,
+      COUNTIF(place != -2) AS n,
+      COUNTIF(is_unseen) + COUNT(key) - COUNT(DISTINCT key) AS n_unseen,
+      COUNTIF(is_low) AS n_low,
+      COUNTIF(is_high) AS n_high,
+      SUM(x) AS total,
+      SUM(x * x) AS total_sq
+    FROM told
+    GROUP BY window_start, subject, place, cell
   ),
   grid AS (
     SELECT
       window_start,
-      kind.subject,
-      kind.place,
-      kind.name,
+      item.subject,
+      item.place,
+      item.name,
       cell
     FROM UNNEST(GENERATE_TIMESTAMP_ARRAY(@start, @last, INTERVAL 1 {unit})) AS window_start,
-      kind,
-      UNNEST(GENERATE_ARRAY(-3, kind.cells - 1)) AS cell
+      item,
+      UNNEST(IF(item.place = -2, [0], GENERATE_ARRAY(-2, item.cells - 1))) AS cell
   ),
   summed AS (
     SELECT
@@ -266,7 +272,7 @@ USING (
       COALESCE(SUM(counted.n_unseen), 0) AS n_unseen,
       COALESCE(SUM(counted.n_low), 0) AS n_low,
       COALESCE(SUM(counted.n_high), 0) AS n_high,
-      ARRAY_AGG(IF(grid.cell >= 0, COALESCE(counted.n, 0), NULL) IGNORE NULLS ORDER BY grid.cell) AS counts,
+      ARRAY_AGG(IF(grid.cell >= 0 AND grid.place != -2, COALESCE(counted.n, 0), NULL) IGNORE NULLS ORDER BY grid.cell) AS counts,
       COALESCE(SUM(counted.total), 0) AS total,
       COALESCE(SUM(counted.total_sq), 0) AS total_sq
     FROM grid

@@ -199,7 +199,7 @@ def test_partitions_are_chosen_by_bare_comparisons(name: str, column: str) -> No
 
 def test_the_log_is_read_once_in_a_pass() -> None:
     """A part of a statement that is named twice is computed twice, so the rows' way to the counts never forks."""
-    steps = ("logged", "instance", "drawn", "valued", "numbered", "celled", "paired", "counted")
+    steps = ("logged", "instance", "drawn", "valued", "long", "number", "whole", "told", "counted")
     words = text("count").replace("\n", " ").split()
     used = {
         step: sum(words[at + 1].strip(",") == step for at, word in enumerate(words) if word in ("FROM", "JOIN"))
