@@ -20,6 +20,8 @@ from monitoring.variation import Spread, learn
 PER_GROUP = 4  # windows of the same weekday (hour) that are enough to compare with them alone
 KEEP = {7: 60, 24: 24 * 8}  # ordinary windows that a feature looks back on, by length of the cycle
 
+Past = tuple[int | None, Counts]  # the phase of an ordinary window, and one feature in it
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -41,11 +43,26 @@ def reference_for(
     ``history`` is oldest first; ``cycle`` is 7 for days and 24 for hours; ``inherited`` is what the windows of the
     model before taught about ordinary variation.
     """
+    past = {
+        name: [(unit.phase, unit.counts[name]) for unit in history if name in unit.counts]
+        for name in definitions.features
+    }
+    return reference_from(definitions, past, phase, cycle, inherited)
+
+
+def reference_from(
+    definitions: Definitions,
+    past: Mapping[str, Sequence[Past]],
+    phase: int | None,
+    cycle: int,
+    inherited: Spreads | None = None,
+) -> Reference:
+    """The same, with the ordinary windows of each feature, oldest first."""
     counts: dict[str, Counts] = {}
     spreads: dict[str, Mapping[str, Spread]] = {}
     training = set()
     for name, definition in definitions.features.items():
-        units = [(unit.phase, unit.counts[name]) for unit in history if name in unit.counts][-KEEP[cycle] :]
+        units = past[name][-KEEP[cycle] :]
         if len(units) >= 2 * cycle:
             counts[name], spreads[name] = _from_windows(definition, units, phase)
         else:
@@ -71,14 +88,14 @@ def looked_back_on(ordinary: Sequence[Collection[str]], cycle: int) -> list[int]
 
 
 def _from_windows(
-    definition: Definition, units: Sequence[tuple[int | None, Counts]], phase: int | None
+    definition: Definition, units: Sequence[Past], phase: int | None
 ) -> tuple[Counts, Mapping[str, Spread]]:
     if same := alike(units, phase):
         return add(same), learn(definition, [(key, one) for key, one in units if key is not None])
     return add(one for _, one in units), learn(definition, [(0, one) for _, one in units])
 
 
-def alike(units: Sequence[tuple[int | None, Counts]], phase: int | None) -> list[Counts]:
+def alike(units: Sequence[Past], phase: int | None) -> list[Counts]:
     """The windows of this phase; none where they are too few to compare with them alone."""
     found = [one for key, one in units if phase is not None and key == phase]
     return found if len(found) >= PER_GROUP else []

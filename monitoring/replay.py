@@ -6,6 +6,7 @@ its reference than any effect that counts cannot be flagged, nor can one that ch
 their ordinary days vary need not be learnt. Findings are given for the other features only.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,10 +16,10 @@ from monitoring.baseline import Definition, Definitions
 from monitoring.components import components, vector
 from monitoring.counts import Counts, add
 from monitoring.incident import LOOK_BACK, step
-from monitoring.judge import FEW_ROWS, SEVERE, Rule, Spreads
+from monitoring.judge import FEW_ROWS, SEVERE, Rule, Spreads, from_training, judge_feature
 from monitoring.log import Windows, length
 from monitoring.looking import Joined, cycle, is_ordinary, join
-from monitoring.ordinary import KEEP, Unit, alike, looked_back_on, reference_for
+from monitoring.ordinary import KEEP, Past, alike, reference_from
 from monitoring.statistics import ONE_SIDED, compare
 from monitoring.variation import CHANCE
 from monitoring.verdict import Judged, verdict
@@ -49,7 +50,7 @@ class _Pass:
     tests: int
     inherited: Spreads
     broken: Collection[datetime]
-    history: list[Unit] = field(default_factory=list)
+    past: dict[str, list[Past]] = field(default_factory=lambda: defaultdict(list))  # ordinary windows by feature
     recent: tuple[Judged, ...] = ()
     incident: Incident | None = None
 
@@ -87,12 +88,8 @@ def replay(
 
 
 def _learnt(going: _Pass) -> Spreads:
-    if len(going.history) < 2 * cycle(going.spec):
-        return going.inherited
-    return {
-        **going.inherited,
-        **reference_for(going.definitions, going.history, None, cycle(going.spec)).spreads,
-    }
+    learnt = reference_from(going.definitions, going.past, None, cycle(going.spec)).spreads
+    return {**going.inherited, **learnt}
 
 
 def _look(going: _Pass, joined: Joined) -> Judged:
@@ -105,18 +102,11 @@ def _look(going: _Pass, joined: Joined) -> Judged:
     importance = {name: one.importance for name, one in going.definitions.features.items()}
     going.incident, _ = step(going.incident, going.recent, going.trigger.min_effect, importance)
     moved = {finding.feature for finding in judged.flagged} | set(_watched(going))
-    ordinary = {name: one for name, one in joined.counts.items() if is_ordinary(name, moved)}
-    if ordinary:
-        _learn(going, Unit(phase, ordinary))
+    keep = KEEP[cycle(going.spec)]
+    for name, one in joined.counts.items():
+        if is_ordinary(name, moved):
+            going.past[name] = [*going.past[name], (phase, one)][-keep:]
     return judged
-
-
-def _learn(going: _Pass, unit: Unit) -> None:
-    """Remember an ordinary window, and forget those that no feature looks back on any more."""
-    known, repeats = [*going.history, unit], cycle(going.spec)
-    if len(known) > KEEP[repeats]:
-        known = [known[place] for place in looked_back_on([one.counts for one in known], repeats)]
-    going.history = known
 
 
 def _judge(going: _Pass, joined: Joined, phase: int | None) -> Judged:
@@ -130,8 +120,7 @@ def _judge(going: _Pass, joined: Joined, phase: int | None) -> Judged:
     ]
     some = Definitions(going.definitions.baseline_id, {name: going.definitions.features[name] for name in far})
     share = sum(len(components(one)) for one in some.features.values()) / max(1, going.tests)
-    history = [Unit(unit.phase, _only(unit.counts, far)) for unit in going.history]
-    against = reference_for(some, history, phase, cycle(going.spec), going.inherited)
+    against = reference_from(some, going.past, phase, cycle(going.spec), going.inherited)
     judged = verdict(
         some,
         going.spec.name,
@@ -152,8 +141,7 @@ def _watched(going: _Pass) -> Mapping[str, float]:
 def _references(going: _Pass, phase: int | None) -> Iterator[tuple[str, Counts]]:
     """The rows that each feature will be compared with; as in ``reference_for``, without what has to be learnt."""
     for name, definition in going.definitions.features.items():
-        units = [(unit.phase, unit.counts[name]) for unit in going.history if name in unit.counts]
-        units = units[-KEEP[cycle(going.spec)] :]
+        units = going.past[name]
         if len(units) < 2 * cycle(going.spec):
             yield name, definition.training
         else:
@@ -163,14 +151,21 @@ def _references(going: _Pass, phase: int | None) -> Iterator[tuple[str, Counts]]
 def _is_far(going: _Pass, definition: Definition, window: Counts, nearby: Counts) -> bool:
     """Whether any component could count, against ordinary windows or against the training rows."""
     rule = Rule(going.trigger.alpha, going.trigger.min_effect)
+    left = False
     for component in components(definition):
         least = rule.least(component, complete=definition.complete, known=True)
         if _could_count(going, definition, component, window, nearby, least):
             return True
         since_training = least if component == "unseen" else max(least, SEVERE)
-        if _reaches(definition, component, window, definition.training, since_training):
-            return True
-    return False
+        left = left or _reaches(definition, component, window, definition.training, since_training)
+    return left and _left_training(going, definition, window)
+
+
+def _left_training(going: _Pass, definition: Definition, window: Counts) -> bool:
+    """Whether the feature is flagged beside the training rows, as ``verdict`` asks once ordinary days are known."""
+    one = from_training(Definitions(going.definitions.baseline_id, {definition.name: definition}))
+    rule = Rule(going.trigger.alpha, going.trigger.min_effect, cautious=True, plain=frozenset({"unseen"}))
+    return judge_feature(definition, window, one, rule, going.trigger.alpha / going.tests).flagged
 
 
 def _could_count(
