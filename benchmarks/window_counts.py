@@ -154,11 +154,16 @@ class _Listed:
         x, times = numbers(distinct), times[: len(distinct)]
         finite = np.isfinite(x)
         cells = np.searchsorted(self._edges, x, side="right")
-        near = np.abs(x[finite] - self._known[cells[finite]]) <= _NEAR * np.abs(x[finite])
-        self._unseen += int(times[finite][~near].sum())
+        self._unseen += int(times[finite][~self._is_known(x[finite])].sum())
         self._sum += float(np.dot(x[finite], times[finite]))
         self._sum_sq += float(np.dot(x[finite] ** 2, times[finite]))
         return np.where(finite, cells, np.where(np.isnan(x), self._one.cells + 1, self._one.cells))
+
+    def _is_known(self, x: Array) -> Array:
+        """Which numbers are listed. A cell holds several of them where there are many."""
+        at, last = np.searchsorted(self._known, x), len(self._known) - 1
+        below, above = (self._known[np.clip(at + by, 0, last)] for by in (-1, 0))
+        return np.minimum(np.abs(x - below), np.abs(x - above)) <= _NEAR * np.abs(x)
 
     def counts(self, rows: int) -> Counts:
         *cells, bad, null = self._cells.tolist()

@@ -112,6 +112,23 @@ def test_a_log_describes_itself_as_its_columns_do(folder: Path, tmp_path: Path) 
     assert logged == typed
 
 
+def test_numbers_of_many_listed_values_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells are then fewer than values; only a value that the reference never had is unseen."""
+    draw = np.random.default_rng(4)
+    listed = [5 * draw.poisson(50, ROWS) for _ in range(2)]
+    pq.write_table(pa.table({"count": listed[0]}), tmp_path / "reference.parquet")
+    pq.write_table(pa.table({"count": np.append(listed[1], [251, 10**6])}), tmp_path / "current.parquet")
+    cells = describe(source(tmp_path / "reference.parquet", log=False))
+    found = look(cells, source(tmp_path / "current.parquet", log=False))["count"]
+    rare = int((~np.isin(listed[1], listed[0])).sum())
+    main([str(tmp_path / "reference.parquet"), str(tmp_path / "current.parquet")])
+    told = json.loads(capsys.readouterr().out)
+
+    assert len(cells.features["count"].values) > 50
+    assert found.n_unseen == rare + 2
+    assert not told["features"]["count"]["flag"]
+
+
 def test_one_line_tells_every_feature(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Effect, p-value and flag; the moved feature is flagged, the others are not; CPU by part."""
     pq.write_table(_table(seed=3, shift=0.3), tmp_path / "moved.parquet")
