@@ -163,7 +163,8 @@ class _Listed:
         """Which numbers are listed. A cell holds several of them where there are many."""
         at, last = np.searchsorted(self._known, x), len(self._known) - 1
         below, above = (self._known[np.clip(at + by, 0, last)] for by in (-1, 0))
-        return np.minimum(np.abs(x - below), np.abs(x - above)) <= _NEAR * np.abs(x)
+        gap: Array = np.minimum(np.abs(x - below), np.abs(x - above))
+        return gap <= _NEAR * np.abs(x)
 
     def counts(self, rows: int) -> Counts:
         *cells, bad, null = self._cells.tolist()
@@ -211,6 +212,8 @@ def numbers(values: Any) -> Array:
 
 def word(value: object) -> str:
     """A category as the log has it."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 

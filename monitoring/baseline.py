@@ -5,8 +5,9 @@ that matter move.
 """
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Literal
 
 from monitoring.counts import Counts
@@ -18,6 +19,8 @@ from retraining.series import series
 PREDICTION = "(prediction)"  # no column may be called so
 
 _ROUNDING = 1.2e-7  # the trainer reads 32-bit numbers, the log has 64 bits: relative room at edges and ends
+_PART = 1 / 32  # of a cell, the most that the room at an edge may take of it
+_OUTER = 1 / 4  # the same at the ends, where no rows are
 _WORDS = {"1": "true", "1.0": "true", "0": "false", "0.0": "false"}
 
 
@@ -114,24 +117,59 @@ def define(
     name: str, found: FeatureBaseline, importance: float = 1.0, *, boolean: bool = False, exact: bool = False
 ) -> Definition:
     """The cells of one series. ``exact``: the trainer had its values in full."""
-    below = (lambda value: value) if exact else _below
+    values = tuple(float(value) for value in found.values)
     categories = tuple(truth(value) if boolean else value for value in found.categories)
     return Definition(
         name=name,
         kind=found.kind,
         training=_training(found),
-        edges=tuple(below(edge) for edge in found.edges),
+        edges=found.edges if exact else _edges(found, values),
         categories=categories,
-        values=tuple(float(value) for value in found.values),
-        low=None if found.low is None else below(found.low),
-        high=None if found.high is None else -below(-found.high),
+        values=values,
+        low=found.low if exact else _end(found.low, found.edges[:1], -1),
+        high=found.high if exact else _end(found.high, found.edges[-1:], 1),
         importance=importance,
     )
 
 
-def _below(value: float) -> float:
-    """The value with room for rounding, so that a number logged in full stays on the same side of it."""
-    return value - _ROUNDING * abs(value)
+def _edges(found: FeatureBaseline, values: tuple[float, ...]) -> tuple[float, ...]:
+    """The edges with room below for rounding, so that a number logged in full stays on the same side of each.
+
+    The training rows were counted at the edges themselves, so the room must hold hardly any of them: where the
+    values are listed, it ends halfway to the next lower one; elsewhere after a small part of the narrower cell.
+    """
+    if values:
+        below = (_next_lower(found, values, place) for place in range(len(found.edges)))
+        return tuple(_lowered(edge, (edge - next_) / 2) for edge, next_ in zip(found.edges, below, strict=True))
+    ends = [one for one in (found.low, *found.edges, found.high) if one is not None]
+    if len(ends) < len(found.edges) + 2:
+        return found.edges
+    widths = [high - low for low, high in pairwise(ends)]
+    return tuple(_lowered(edge, _PART * min(two)) for edge, two in zip(found.edges, pairwise(widths), strict=True))
+
+
+def _next_lower(found: FeatureBaseline, values: tuple[float, ...], place: int) -> float:
+    """The listed value below an edge. Values that were cut to 15 digits may lie just below the edge they are at."""
+    edge = found.edges[place]
+    if len(values) == len(found.edges) + 1:  # an edge at each value
+        return found.edges[place - 1] if place else values[0] if found.low is None else found.low
+    at = bisect_left(values, edge)
+    if at and edge not in values and values[at - 1] == float(f"{edge:.15g}"):
+        at -= 1
+    return values[at - 1] if at else edge
+
+
+def _lowered(edge: float, most: float) -> float:
+    lowered = edge - min(_ROUNDING * abs(edge), max(0.0, most))
+    return lowered if edge - lowered <= most else edge  # where doubles are further apart than that
+
+
+def _end(end: float | None, edge: tuple[float, ...], away: int) -> float | None:
+    """The smallest or largest number with room for rounding, at most a part of the outermost cell."""
+    if end is None:
+        return None
+    room = _ROUNDING * abs(end)
+    return end + away * (min(room, _OUTER * abs(end - edge[0])) if edge else room)
 
 
 def truth(value: str) -> str:

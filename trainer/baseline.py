@@ -111,12 +111,18 @@ def numeric(column: np.ndarray) -> FeatureBaseline:
         n_null=len(column) - len(present),
         counts=tuple(counts.tolist()),
         edges=tuple(edges.tolist()),
-        values=tuple(f"{value:.15g}" for value in distinct) if _repeats(present, distinct) else (),
+        values=tuple(map(_text, distinct.tolist())) if _repeats(present, distinct) else (),
         low=float(present[0]) if len(present) else None,
         high=float(present[-1]) if len(present) else None,
         sum=float(present.sum()),
         sum_sq=float((present**2).sum()),
     )
+
+
+def _text(value: float) -> str:
+    """The number in so few digits that reading them gives it back."""
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(value)
 
 
 def _repeats(present: np.ndarray, distinct: np.ndarray) -> bool:

@@ -37,6 +37,36 @@ def test_the_same_values_are_no_drift(name: str) -> None:
     assert is_drift(column, RANDOM.permutation(column), kind, {"F": 30}) is False
 
 
+OFFSET: dict[str, Any] = {
+    "times of one hour": lambda random, n: 1.79e9 + random.random(n) * 3600,
+    "a narrow bell": lambda random, n: random.normal(1e7, 1, n),
+    "twenty whole numbers": lambda random, n: 10**9 + random.integers(0, 20, n),
+    "three hundred whole numbers": lambda random, n: 10**9 + random.integers(0, 300, n),
+    "at the limit of doubles": lambda random, n: 2**53 + random.integers(0, 6, n),
+    "a hundred at the limit of doubles": lambda random, n: 2**53 + random.integers(0, 100, n),
+}
+
+
+@pytest.mark.parametrize("name", OFFSET)
+def test_a_small_spread_on_a_large_offset_is_no_drift(name: str) -> None:
+    random = np.random.default_rng(3)
+    rows = OFFSET[name](random, 22_000)
+
+    assert is_drift(rows[:20_000], rows[20_000:], "num", {"F": 30}) is False
+
+
+@pytest.mark.parametrize("name", OFFSET)
+def test_the_numbers_of_the_reference_fall_into_its_cells_again(name: str) -> None:
+    """At most a twentieth of a cell's rows is counted beside it."""
+    rows = OFFSET[name](np.random.default_rng(4), 20_000)
+    definition = define_columns({"x": rows}, {"x": "num"}).features["x"]
+    found = count(definition, rows)
+
+    apart = [abs(here - there) for here, there in zip(found.cells, definition.training.cells, strict=True)]
+    assert max(apart) <= max(definition.training.cells) / 20
+    assert found.n_low + found.n_high + found.n_unseen == 0
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_an_empty_window_is_no_drift(name: str) -> None:
     kind, column = COLUMNS[name]
