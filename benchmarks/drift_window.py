@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.window_counts import count_batches, numbers, word
 from benchmarks.window_files import Kind, Source, batches, kinds, materialise, source
+from benchmarks.window_values import as_categories
 from monitoring.baseline import Definitions, define, define_pair
 from monitoring.counts import Counts
 from monitoring.judge import Rule, from_training, judge
@@ -73,7 +74,7 @@ def _column(one: Source, name: str, kind: Kind) -> FeatureBaseline:
         rows = 0
         for piece in pieces:
             rows += len(piece)
-            counts = piece.value_counts()
+            counts = as_categories(piece).value_counts()
             values, times = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
             for value, n in zip(values, times, strict=True):
                 if value is not None and value != "":

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.window_values import as_categories, as_numbers, is_number
+
 Array = np.ndarray[Any, Any]
 Kind = Literal["num", "cat"]
 Batch = tuple[Any, dict[str, Array]]  # an Arrow record batch, and the rows whose value cannot be read
@@ -49,18 +51,7 @@ def kinds(one: Source) -> dict[str, Kind]:
     if one.is_log:
         return _sampled(one)
     schema = pq.read_schema(one.path)
-    return {field.name: "num" if _is_number(field.type) else "cat" for field in schema}
-
-
-def _is_number(kind: Any) -> bool:
-    types = pa.types
-    return bool(
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_decimal(kind)
-        or types.is_timestamp(kind)
-        or types.is_date(kind)
-    )
+    return {field.name: "num" if is_number(field.type) else "cat" for field in schema}
 
 
 def _sampled(one: Source) -> dict[str, Kind]:
@@ -91,11 +82,26 @@ def batches(one: Source, wanted: Mapping[str, Kind]) -> Iterator[Batch]:
     if one.is_log:
         yield from _parsed(one, wanted)
         return
-    words = [name for name, kind in wanted.items() if kind == "cat"]
+    flat = {field.name for field in pq.read_schema(one.path) if not pa.types.is_nested(field.type)}
+    words = [name for name, kind in wanted.items() if kind == "cat" and name in flat]
     with pq.ParquetFile(one.path, read_dictionary=words) as file:
         there = [name for name in wanted if name in file.schema_arrow.names]
         for batch in file.iter_batches(BATCH, columns=there, use_threads=False):
-            yield batch, {}
+            yield _readable(batch, wanted)
+
+
+def _readable(batch: Any, wanted: Mapping[str, Kind]) -> Batch:
+    """The columns as what is counted, whatever their types have become."""
+    columns, broken = [], {}
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        if wanted[name] == "cat":
+            columns.append(as_categories(values))
+            continue
+        numbers, bad = as_numbers(values)
+        columns.append(numbers)
+        if bad is not None:
+            broken[name] = bad
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names), broken
 
 
 def materialise(one: Source, wanted: Mapping[str, Kind], path: Path) -> Source:

@@ -129,6 +129,73 @@ def test_numbers_of_many_listed_values_are_known(tmp_path: Path, capsys: pytest.
     assert not told["features"]["count"]["flag"]
 
 
+def _judged(folder: Path, reference: Any, current: Any, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What the tool prints of two tables."""
+    pq.write_table(reference, folder / "judged-reference.parquet")
+    pq.write_table(current, folder / "judged-current.parquet")
+    assert main([str(folder / "judged-reference.parquet"), str(folder / "judged-current.parquet")]) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (pa.list_(pa.string()), ["a", "b"], ["a"]),
+        (pa.struct([("x", pa.int64()), ("y", pa.timestamp("us"))]), {"x": 1, "y": None}, {"x": 2, "y": None}),
+        (pa.map_(pa.string(), pa.int64()), [("a", 1)], [("a", 2)]),
+        (pa.binary(), b"a", b"b"),
+        (pa.null(), None, None),
+    ],
+)
+def test_a_column_of_any_type_is_a_category(
+    kind: Any, one: Any, other: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lists, structs and maps are told apart by their JSON text."""
+    even = pa.table({"held": pa.array([one, other] * 500, kind), "n": range(1000)})
+    uneven = pa.table({"held": pa.array([one, one, one, other] * 250, kind), "n": range(1000)})
+
+    assert not _judged(tmp_path, even, even, capsys)["features"]["held"]["flag"]
+    assert _judged(tmp_path, even, uneven, capsys)["features"]["held"]["flag"] == (one != other)
+
+
+@pytest.mark.parametrize(
+    "became",
+    [
+        pa.array([f"word {n % 7}" for n in range(1000)]),
+        pa.array(["x"] * 1000).dictionary_encode(),
+        pa.array([[n] for n in range(1000)]),
+        pa.array([{"n": n} for n in range(1000)]),
+    ],
+    ids=["words", "coded words", "lists", "structs"],
+)
+@pytest.mark.parametrize("distinct", [1000, 10])
+def test_a_number_that_became_something_else_cannot_be_read(
+    became: Any, distinct: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is flagged, as words are when two arrays are compared."""
+    numbers = pa.table({"size": [float(n % distinct) for n in range(1000)]})
+    told = _judged(tmp_path, numbers, pa.table({"size": became}), capsys)
+    cells = describe(source(tmp_path / "judged-reference.parquet", log=False))
+    found = look(cells, source(tmp_path / "judged-current.parquet", log=False))["size"]
+
+    assert (found.n, found.n_null, found.n_unparseable) == (1000, 0, 1000)
+    assert told["features"]["size"]["flag"]
+
+
+def test_text_that_reads_as_a_number_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Empty text is missing, as in a log."""
+    numbers = [float(n) for n in range(1000)]
+    texts = [str(n) for n in numbers]
+    told = _judged(tmp_path, pa.table({"size": numbers}), pa.table({"size": texts}), capsys)
+    pq.write_table(pa.table({"size": ["", None, "1", "one"]}), tmp_path / "few.parquet")
+    cells = describe(source(tmp_path / "judged-reference.parquet", log=False))
+    found = look(cells, source(tmp_path / "few.parquet", log=False))["size"]
+
+    assert not told["features"]["size"]["flag"]
+    assert (found.n, found.n_null, found.n_unparseable, sum(found.cells)) == (4, 2, 1, 1)
+
+
 def test_one_line_tells_every_feature(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Effect, p-value and flag; the moved feature is flagged, the others are not; CPU by part."""
     pq.write_table(_table(seed=3, shift=0.3), tmp_path / "moved.parquet")
