@@ -146,3 +146,59 @@ def test_a_unit_error_in_a_few_rows_shows_as_values_that_training_never_saw() ->
 
     assert not is_drift(usual, now, "num", {"F": 30})
     assert (found.flagged, found.component) == (True, "unseen")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, object])
+def test_a_day_that_is_changed_in_place_is_judged_anew(dtype: type) -> None:
+    """Whether the arrays hold numbers or objects, the changed day moves and its like from before does not."""
+    random = np.random.default_rng(5)
+    days: list[dict[str, Array]] = [{"a": random.normal(size=2000).astype(dtype)} for _ in range(19)]
+    before = drifting_features(days, {"a": "num"}, 18, range(14))
+    days[18]["a"] += 1.5
+    after = drifting_features(days, {"a": "num"}, 18, range(14))
+    days[18]["a"] -= 1.5
+
+    assert (before, after, drifting_features(days, {"a": "num"}, 18, range(14))) == (set(), {"a"}, set())
+
+
+def test_ordinary_days_that_are_changed_in_place_are_learnt_anew() -> None:
+    random = np.random.default_rng(6)
+    days = [{"a": random.normal(size=2000)} for _ in range(15)]
+    before = drifting_features(days, {"a": "num"}, 14, range(14))
+    for day in days[:14]:
+        day["a"] += 1.5
+
+    assert (before, drifting_features(days, {"a": "num"}, 14, range(14))) == (set(), {"a"})
+
+
+def test_an_unknown_kind_is_refused_by_name() -> None:
+    rows: Any = np.ones(50)
+
+    with pytest.raises(ValueError, match="expected kind 'num' or 'cat', got 'text'"):
+        is_drift(rows, rows, "text", {"F": 1})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a: expected kind 'num' or 'cat', got 'text'"):
+        drifting_features([{"a": rows}] * 2, {"a": "text"}, 1, [0])  # type: ignore[dict-item]
+
+
+def test_columns_of_different_length_are_refused() -> None:
+    days = [{"a": np.ones(50), "b": np.ones(50)}, {"a": np.ones(50), "b": np.ones(40)}]
+
+    with pytest.raises(ValueError, match="day 1: b: expected 50 rows, as another column has, got 40"):
+        drifting_features(days, {"a": "num", "b": "num"}, 1, [0])
+
+
+@pytest.mark.parametrize("context", [{}, {"F": None}, None])
+def test_without_a_number_of_features_it_is_one(context: Any) -> None:
+    rows = np.random.default_rng(2).normal(size=2000)
+
+    assert is_drift(rows, rows + 1, "num", context) is True
+    assert is_drift(rows, rows, "num", context) is False
+
+
+def test_a_feature_may_be_called_like_a_pair() -> None:
+    random = np.random.default_rng(9)
+    kinds: dict[str, Any] = {"a × b": "num", "a": "num", "b": "num"}
+    days = [{name: random.normal(size=2000) for name in kinds} for _ in range(16)]
+    days[15]["a × b"] += 1
+
+    assert drifting_features(days, kinds, 15, range(14)) == {"a × b"}
