@@ -20,7 +20,7 @@ from monitoring.baseline import definitions
 from monitoring.labels import Labels
 from monitoring.log import Log
 from monitoring.looking import cycle, rebase, units
-from monitoring.ordinary import KEEP, reference_for
+from monitoring.ordinary import reference_for
 from monitoring.passes import Pass, Subject, length, window_unit
 from monitoring.performance import day_of
 from monitoring.performing import look_at_losses
@@ -217,7 +217,7 @@ def _judged(world: MonitorWorld, look: _Look) -> tuple[Watch, list[Judged], list
     watch, spec = look.watch, look.spec
     if look.windows is None:
         return watch, [], []
-    oldest = min((span.start for span in watch.spans[-KEEP[cycle(spec)] :]), default=watch.judged_until)
+    oldest = min((span.start for span in watch.spans), default=watch.judged_until)
     kept = world.log.read(look.subject, oldest, look.end)
     after, verdicts = judge_windows(look.subject, watch, kept, look.end, muted=look.muted)
     if not (starts := unexplained(watch, after)):
@@ -259,7 +259,7 @@ def _start(world: MonitorWorld, spec: ModelSpec, old: Watch | None, subject: Sub
 
 
 def _inherited(world: MonitorWorld, spec: ModelSpec, old: Watch) -> dict[str, dict[str, Learnt]]:
-    recent = old.spans[-KEEP[cycle(spec)] :]
+    recent = old.spans
     subject = _subject(world, spec, old.run_id, old.deployed_id) if len(recent) >= 2 * cycle(spec) else None
     if subject is None:
         return old.inherited

@@ -110,7 +110,7 @@ def _ticket(subject: Subject, watch: Watch, found: tuple[Fault, ...], judged: li
         watch.incident, found, subject.spec.name, subject.definitions.baseline_id, end, rows, effects
     )
     spans = watch.spans
-    if judged and spans:
+    if judged and spans and spans[-1].end == judged[-1].end:  # a holiday leaves no span
         moved = {one.of for one in found}
         moved |= set(subject.definitions.features) if FEED in moved else set()
         spans = (*spans[:-1], spans[-1].but(moved=tuple(sorted({*spans[-1].moved, *moved}))))
