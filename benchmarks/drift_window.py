@@ -83,13 +83,19 @@ def _column(one: Source, name: str, kind: Kind) -> FeatureBaseline:
 
 
 def look(definitions: Definitions, current: Source) -> dict[str, Counts]:
-    """One scan of the current file."""
+    """One scan of the current file. Raises ValueError for requests that name no feature at all."""
     wanted: dict[str, Kind] = {
         name: "num" if one.kind == "numeric" else "cat"
         for name, one in definitions.features.items()
         if one.kind != "pair"
     }
-    return count_batches(definitions, batches(current, wanted))
+    found = count_batches(definitions, batches(current, wanted))
+    if current.is_log and all(0 < found[name].n == found[name].n_null for name in wanted):
+        came = ", ".join(kinds(current))
+        raise ValueError(
+            f"{current.path}: expected requests with {', '.join(wanted)}; got none of them, but {came}"
+        )
+    return found
 
 
 def _told(definitions: Definitions, window: Mapping[str, Counts], findings: Sequence[Finding]) -> dict[str, Any]:

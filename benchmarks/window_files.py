@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.window_values import as_categories, as_numbers, is_number
+from benchmarks.window_values import as_categories, as_numbers, is_binary, is_number, is_text
 
 Array = np.ndarray[Any, Any]
 Kind = Literal["num", "cat"]
@@ -114,18 +114,45 @@ def materialise(one: Source, wanted: Mapping[str, Kind], path: Path) -> Source:
 
 
 def _payloads(one: Source) -> str:
-    """The statement that gives a request a row, as text."""
-    if not one.is_text:
-        kind = pq.read_schema(one.path).field(PAYLOAD).type
-        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        payload = f"unnest({PAYLOAD})" if listed else PAYLOAD
-        return f"SELECT CAST({payload} AS VARCHAR) AS payload FROM read_parquet(?)"
-    # A line is a request, or a row of the log that holds some.
-    inner = f"json_extract(line, '$.{PAYLOAD}')"
-    listed = f"CASE json_type({inner}) WHEN 'ARRAY' THEN json_extract_string({inner}, '$[*]') "
-    each = f"{listed} WHEN 'VARCHAR' THEN [json_extract_string(line, '$.{PAYLOAD}')] ELSE [line] END"
+    """The statement that gives a request a row, as text. A payload is a request, or holds some: as a list, or as
+    the ``instances`` of an object."""
+    held = _lines() if one.is_text else _rows(one)
+    listed = (
+        "CASE WHEN json_type(held) = 'ARRAY' THEN json_extract_string(held, '$[*]') "
+        "WHEN json_type(held, '$.instances') = 'ARRAY' THEN json_extract_string(held, '$.instances[*]') END"
+    )
+    # Only what may hold several is parsed to find out: most payloads are requests.
+    many = "starts_with(ltrim(held), '[') OR contains(held, '\"instances\"')"
+    each = f"CASE WHEN {many} THEN coalesce(TRY({listed}), [held]) ELSE [held] END"
+    return f"SELECT unnest({each}) AS payload FROM ({held})"
+
+
+def _rows(one: Source) -> str:
+    """A row of a Parquet file has a payload or a list of them. Raises ValueError for what can be no request."""
+    kind = pq.read_schema(one.path).field(PAYLOAD).type
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    inner = kind.value_type if listed else kind
+    if pa.types.is_struct(inner) or pa.types.is_map(inner):
+        text = "CAST(to_json(raw) AS VARCHAR)"
+    elif is_text(inner):
+        text = "TRY(decode(raw))" if is_binary(inner) else "raw"
+    else:
+        wanted = "requests in JSON (text, binary, structs, or lists of them)"
+        raise ValueError(f"{one.path}: expected {PAYLOAD} to hold {wanted}, got {kind}")
+    raw = f"unnest({PAYLOAD})" if listed else PAYLOAD
+    return f"SELECT {text} AS held FROM (SELECT {raw} AS raw FROM read_parquet(?))"
+
+
+def _lines() -> str:
+    """A line is a payload, or a row of the log with one payload or a list of them."""
+    of_row = f"json_extract_string(line, '$.{PAYLOAD}"
+    rows = (
+        f"CASE json_type(line, '$.{PAYLOAD}') WHEN 'ARRAY' THEN {of_row}[*]') "
+        f"WHEN 'VARCHAR' THEN [{of_row}')] WHEN 'OBJECT' THEN [{of_row}')] END"
+    )
     lines = "read_csv(?, columns = {'line': 'VARCHAR'}, delim = '\\0', quote = '', escape = '', header = false)"
-    return f"SELECT unnest({each}) AS payload FROM {lines}"
+    each = f"CASE WHEN contains(line, '\"{PAYLOAD}\"') THEN coalesce(TRY({rows}), [line]) ELSE [line] END"
+    return f"SELECT unnest({each}) AS held FROM {lines}"
 
 
 def _parsed(one: Source, wanted: Mapping[str, Kind]) -> Iterator[Batch]:

@@ -33,7 +33,7 @@ def as_numbers(values: Any) -> tuple[Any, Array | None]:
     if is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return values, None
     there = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False))
-    if not _is_text(kind):
+    if not is_text(kind):
         return pa.nulls(len(values), pa.float64()), there
     coded = values.dictionary_encode()
     distinct = [word(value) for value in coded.dictionary.to_pylist()]
@@ -56,13 +56,19 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=word)
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether values of this Arrow type are text, or bytes that may be."""
     types = pa.types
     return bool(
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-        or types.is_binary(kind)
+        types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or is_binary(kind)
+    )
+
+
+def is_binary(kind: Any) -> bool:
+    """Whether values of this Arrow type are bytes."""
+    types = pa.types
+    return bool(
+        types.is_binary(kind)
         or types.is_large_binary(kind)
         or types.is_fixed_size_binary(kind)
         or types.is_binary_view(kind)

@@ -48,7 +48,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "lines.jsonl").write_text("\n".join(texts), encoding="utf-8")
     rows = "\n".join(json.dumps({"request_payload": piece}) for piece in pieces)
     (folder / "rows.jsonl").write_text(rows, encoding="utf-8")
+    objects = current.to_pylist()
+    wrapped = [objects[at : at + 7] for at in range(0, ROWS, 7)]
+    shapes = {
+        "instances": [json.dumps({"parameters": {}, "instances": piece}) for piece in wrapped],
+        "list-text": [json.dumps(piece) for piece in wrapped],
+        "texts-text": [json.dumps(piece) for piece in pieces],
+        "bytes": [text.encode() for text in texts],
+        "structs": objects,
+        "lists-of-structs": wrapped,
+        "struct-instances": [{"instances": piece} for piece in wrapped],
+    }
+    for name, payloads in shapes.items():
+        pq.write_table(pa.table({"request_payload": payloads}), folder / f"{name}.parquet")
+    (folder / "instances.jsonl").write_text("\n".join(shapes["instances"]), encoding="utf-8")
+    rows = "\n".join(json.dumps({"request_payload": {"instances": piece}}) for piece in wrapped)
+    (folder / "row-instances.jsonl").write_text(rows, encoding="utf-8")
     return folder
+
+
+SHAPES = (
+    *("log.parquet", "lists.parquet", "lines.jsonl", "rows.jsonl", "instances.parquet", "list-text.parquet"),
+    *("texts-text.parquet", "bytes.parquet", "structs.parquet", "lists-of-structs.parquet"),
+    *("struct-instances.parquet", "instances.jsonl", "row-instances.jsonl"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +96,9 @@ def test_columns_are_counted_as_arrays_are(folder: Path, cells: Definitions) -> 
     assert sum(one.kind == "pair" for one in cells.features.values()) == 10
 
 
-@pytest.mark.parametrize("name", ["log.parquet", "lists.parquet", "lines.jsonl", "rows.jsonl"])
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_log_is_counted_as_its_columns_are(name: str, folder: Path, cells: Definitions) -> None:
-    """Text or lists of it, in Parquet or in lines."""
+    """Text, bytes, structs, lists of them or instances, in Parquet or in lines."""
     typed = look(cells, source(folder / "current.parquet", log=False))
     logged = look(cells, source(folder / name, log=True))
 
@@ -84,7 +107,8 @@ def test_a_log_is_counted_as_its_columns_are(name: str, folder: Path, cells: Def
     }
 
 
-def test_what_cannot_be_read_is_not_missing(tmp_path: Path, cells: Definitions) -> None:
+@pytest.mark.parametrize("form", ["text.parquet", "bytes.parquet", "text.jsonl"])
+def test_what_cannot_be_read_is_not_missing(form: str, tmp_path: Path, cells: Definitions) -> None:
     """No JSON, no object, text for a number; null and absent and empty are missing."""
     texts = [
         '{"size": 1, "kind": "k1"}',
@@ -94,8 +118,12 @@ def test_what_cannot_be_read_is_not_missing(tmp_path: Path, cells: Definitions) 
         '{"size": null, "kind": ""}',
         '{"size": ""}',
     ]
-    pq.write_table(pa.table({"request_payload": texts}), tmp_path / "log.parquet")
-    found = look(cells, source(tmp_path / "log.parquet", log=True))
+    if form == "text.jsonl":
+        (tmp_path / form).write_text("\n".join(texts), encoding="utf-8")
+    else:
+        held = texts if form == "text.parquet" else [b"\xff" if t == "broken" else t.encode() for t in texts]
+        pq.write_table(pa.table({"request_payload": held}), tmp_path / form)
+    found = look(cells, source(tmp_path / form, log=True))
 
     assert (found["size"].n, found["size"].n_null, found["size"].n_unparseable) == (6, 2, 3)
     assert (found["kind"].n_null, found["kind"].n_unparseable, sum(found["kind"].cells)) == (3, 2, 1)
@@ -215,3 +243,29 @@ def test_a_file_without_requests_is_no_log(folder: Path, capsys: pytest.CaptureF
 
     assert code == 2
     assert "current.parquet: expected a column request_payload" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("payloads", "came"),
+    [
+        (
+            [1, 2],
+            "expected request_payload to hold requests in JSON (text, binary, structs, or lists of them), "
+            "got int64",
+        ),
+        (
+            ['{"data": {"size": 1}}'] * 2,
+            "expected requests with size, price, hour, kind, fresh; got none of them, but data",
+        ),
+    ],
+)
+def test_requests_of_another_shape_are_refused(
+    payloads: Any, came: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says what was expected and what came."""
+    pq.write_table(pa.table({"request_payload": payloads}), tmp_path / "log.parquet")
+    code = main([str(folder / "reference.parquet"), str(tmp_path / "log.parquet"), "--log"])
+    said = capsys.readouterr()
+
+    assert (code, said.out) == (2, "")
+    assert said.err == f"{tmp_path / 'log.parquet'}: {came}\n"
