@@ -99,6 +99,12 @@ def look(definitions: Definitions, current: Source) -> dict[str, Counts]:
 
 
 def _told(definitions: Definitions, window: Mapping[str, Counts], findings: Sequence[Finding]) -> dict[str, Any]:
+    rows = max((counts.n for counts in window.values()), default=0)
+    reference_rows = max((one.training.n for one in definitions.features.values()), default=0)
+    empty = [name for name, n in (("reference", reference_rows), ("window", rows)) if not n]
+    if empty:
+        note = f"nothing can be said: the {' and the '.join(empty)} has no rows"
+        return {"features": {}, "pairs": {}, "rows": rows, "reference_rows": reference_rows, "note": note}
     by_name = {finding.feature: finding for finding in findings}
     told = {
         name: {
@@ -115,8 +121,8 @@ def _told(definitions: Definitions, window: Mapping[str, Counts], findings: Sequ
         "pairs": {
             name: one for name, one in told.items() if definitions.features[name].kind == "pair" and one["flag"]
         },
-        "rows": max((counts.n for counts in window.values()), default=0),
-        "reference_rows": max((one.training.n for one in definitions.features.values()), default=0),
+        "rows": rows,
+        "reference_rows": reference_rows,
     }
 
 

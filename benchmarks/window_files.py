@@ -132,9 +132,10 @@ def _rows(one: Source) -> str:
     kind = pq.read_schema(one.path).field(PAYLOAD).type
     listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     inner = kind.value_type if listed else kind
+    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
     if pa.types.is_struct(inner) or pa.types.is_map(inner):
         text = "CAST(to_json(raw) AS VARCHAR)"
-    elif is_text(inner):
+    elif is_text(inner) or pa.types.is_null(inner):
         text = "TRY(decode(raw))" if is_binary(inner) else "raw"
     else:
         wanted = "requests in JSON (text, binary, structs, or lists of them)"

@@ -59,6 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "lists-of-structs": wrapped,
         "struct-instances": [{"instances": piece} for piece in wrapped],
     }
+    shapes["coded"] = pa.array(texts).dictionary_encode()
     for name, payloads in shapes.items():
         pq.write_table(pa.table({"request_payload": payloads}), folder / f"{name}.parquet")
     (folder / "instances.jsonl").write_text("\n".join(shapes["instances"]), encoding="utf-8")
@@ -70,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SHAPES = (
     *("log.parquet", "lists.parquet", "lines.jsonl", "rows.jsonl", "instances.parquet", "list-text.parquet"),
     *("texts-text.parquet", "bytes.parquet", "structs.parquet", "lists-of-structs.parquet"),
-    *("struct-instances.parquet", "instances.jsonl", "row-instances.jsonl"),
+    *("struct-instances.parquet", "coded.parquet", "instances.jsonl", "row-instances.jsonl"),
 )
 
 
@@ -269,3 +270,36 @@ def test_requests_of_another_shape_are_refused(
 
     assert (code, said.out) == (2, "")
     assert said.err == f"{tmp_path / 'log.parquet'}: {came}\n"
+
+
+def _lack(names: str) -> str:
+    return f"nothing can be said: the {names} has no rows"
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "note"),
+    [(ROWS, 0, _lack("window")), (0, ROWS, _lack("reference")), (0, 0, _lack("reference and the window"))],
+)
+def test_of_no_rows_nothing_can_be_said(
+    reference: int, current: int, note: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line says so, and judges no feature."""
+    told = _judged(tmp_path, _table().slice(0, reference), _table().slice(0, current), capsys)
+
+    assert (told["rows"], told["reference_rows"], told["note"]) == (current, reference, note)
+    assert told["features"] == told["pairs"] == {}
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "log.jsonl"])
+def test_of_a_log_without_requests_nothing_can_be_said(
+    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A day without traffic is no error."""
+    if name == "log.jsonl":
+        (tmp_path / name).write_text("", encoding="utf-8")
+    else:
+        pq.write_table(pa.table({"request_payload": pa.array([], pa.string())}), tmp_path / name)
+    code = main([str(folder / "reference.parquet"), str(tmp_path / name), "--log"])
+    told = json.loads(capsys.readouterr().out)
+
+    assert (code, told["rows"], told["note"]) == (0, 0, _lack("window"))
