@@ -120,6 +120,8 @@ class _Listed:
     def __init__(self, definition: Definition, quarters: tuple[int, ...] | None) -> None:
         self._one = definition
         self._place = {value: cell for cell, value in enumerate(definition.categories)}
+        self._place[""] = definition.cells + 1
+        self._last: tuple[Any, tuple[Array, Array]] | None = None  # a dictionary, its cells, which of it is new
         self._edges, self._known = np.array(definition.edges), np.array(definition.values)
         self._quarters = None if quarters is None else np.array([*quarters, QUARTERS, QUARTERS], dtype=np.uint8)
         self._cells = np.zeros(
@@ -134,21 +136,30 @@ class _Listed:
         coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
         codes = np.asarray(coded.indices.fill_null(len(coded.dictionary)))
         times = np.bincount(codes, minlength=len(coded.dictionary) + 1)
-        cells = self._of_numbers(coded.dictionary, times) if number else self._of_words(coded.dictionary)
+        cells = self._of_numbers(coded.dictionary, times) if number else self._of_words(coded.dictionary, times)
         cells = np.append(cells, self._one.cells + 1)
         self._cells += np.bincount(cells, weights=times, minlength=len(self._cells)).astype(np.int64)
         self._broken += broken
         return None if self._quarters is None else self._quarters[cells][codes]
 
-    def _of_words(self, distinct: Any) -> Array:
-        other, none = len(self._place), self._one.cells + 1
-        return np.array(
-            [
-                none if value is None or value == "" else self._place.get(word(value), other)
-                for value in distinct.to_pylist()
-            ],
-            dtype=np.intp,
-        )
+    def _of_words(self, distinct: Any, times: Array) -> Array:
+        if self._last is None or not distinct.equals(self._last[0]):  # most batches share that of their file
+            self._last = distinct, self._placed(distinct)
+        cells, new = self._last[1]
+        if self._one.complete:
+            self._unseen += int(times[:-1][new].sum())
+        return cells
+
+    def _placed(self, distinct: Any) -> tuple[Array, Array]:
+        """The cell of every word, and which of them the baseline does not list."""
+        if pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type):
+            found = pc.index_in(distinct.fill_null(""), value_set=pa.array(self._place, distinct.type))
+            at = np.asarray(found.fill_null(len(self._place)))
+        else:
+            rank = {name: place for place, name in enumerate(self._place)}
+            words = ["" if value is None else word(value) for value in distinct.to_pylist()]
+            at = np.array([rank.get(name, len(rank)) for name in words], dtype=np.intp)
+        return np.array([*self._place.values(), self._one.cells - 1])[at], at == len(self._place)
 
     def _of_numbers(self, distinct: Any, times: Array) -> Array:
         x, times = numbers(distinct), times[: len(distinct)]
@@ -168,10 +179,8 @@ class _Listed:
 
     def counts(self, rows: int) -> Counts:
         *cells, bad, null = self._cells.tolist()
-        others = cells[-1] if self._one.complete else 0
-        unseen = self._unseen if self._one.kind == "numeric" else others
         bad, null = bad + self._broken, null - self._broken
-        return Counts(rows, null, bad, unseen, 0, 0, tuple(cells), self._sum, self._sum_sq)
+        return Counts(rows, null, bad, self._unseen, 0, 0, tuple(cells), self._sum, self._sum_sq)
 
 
 class _Pairs:

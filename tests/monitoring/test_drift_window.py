@@ -97,6 +97,25 @@ def test_columns_are_counted_as_arrays_are(folder: Path, cells: Definitions) -> 
     assert sum(one.kind == "pair" for one in cells.features.values()) == 10
 
 
+@pytest.mark.parametrize(
+    "written", [{"row_group_size": 300}, {"use_dictionary": False}, {"dictionary_pagesize_limit": 64}], ids=str
+)
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string(), pa.binary()], ids=str)
+def test_counts_do_not_depend_on_how_words_are_stored(
+    written: dict[str, Any], text: Any, folder: Path, tmp_path: Path, cells: Definitions
+) -> None:
+    """Batches of one dictionary share the look-up of its words; those of another one do not."""
+    table = pq.read_table(folder / "current.parquet")
+    kinds = table["kind"].cast(text)
+    pq.write_table(table.set_column(3, "kind", kinds), tmp_path / "stored.parquet", **written)
+    stored = look(cells, source(tmp_path / "stored.parquet", log=False))
+    expected = look(cells, source(folder / "current.parquet", log=False))
+
+    assert {name: (one.n, one.n_null, one.n_unseen, one.cells) for name, one in stored.items()} == {
+        name: (one.n, one.n_null, one.n_unseen, one.cells) for name, one in expected.items()
+    }
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_log_is_counted_as_its_columns_are(name: str, folder: Path, cells: Definitions) -> None:
     """Text, bytes, structs, lists of them or instances, in Parquet or in lines."""
