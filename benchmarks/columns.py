@@ -71,13 +71,15 @@ def count(definition: Definition, values: Array) -> Counts:
     if definition.kind == "categorical":
         place = {value: cell for cell, value in enumerate(definition.categories)}
         cells = [0] * definition.cells
-        null = 0
+        known = {*definition.categories, *definition.others}
+        null = unseen = 0
         for value, times in _levels(column):
             if value in _MISSING:
                 null += times
             else:
                 cells[place.get(value, -1)] += times
-        return Counts(len(column), null, 0, cells[-1] if definition.complete else 0, 0, 0, tuple(cells))
+                unseen += 0 if value in known else times
+        return Counts(len(column), null, 0, unseen if definition.complete else 0, 0, 0, tuple(cells))
     x, null, bad = _numbers(column)
     held = np.bincount(np.searchsorted(definition.edges, x, side="right"), minlength=definition.cells)
     ranged = not definition.values

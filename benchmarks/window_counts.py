@@ -120,7 +120,7 @@ class _Listed:
     def __init__(self, definition: Definition, quarters: tuple[int, ...] | None) -> None:
         self._one = definition
         self._place = {value: cell for cell, value in enumerate(definition.categories)}
-        self._place[""] = definition.cells + 1
+        self._place |= dict.fromkeys(definition.others, len(definition.categories)) | {"": definition.cells + 1}
         self._last: tuple[Any, tuple[Array, Array]] | None = None  # a dictionary, its cells, which of it is new
         self._edges, self._known = np.array(definition.edges), np.array(definition.values)
         self._quarters = None if quarters is None else np.array([*quarters, QUARTERS, QUARTERS], dtype=np.uint8)

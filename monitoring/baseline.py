@@ -33,6 +33,7 @@ class Definition:
     training: Counts
     edges: tuple[float, ...] = ()  # numeric: cell i holds edges[i-1] <= x < edges[i]
     categories: tuple[str, ...] = ()  # categorical: cell i holds categories[i], the last cell all others
+    others: tuple[str, ...] = ()  # categorical: the values of the last cell, where the baseline lists them
     values: tuple[float, ...] = ()  # numeric with few distinct values: all of them
     low: float | None = None
     high: float | None = None
@@ -52,7 +53,12 @@ class Definition:
         """Whether the baseline lists every value its rows had, so that any other one is new."""
         if self.kind == "pair":
             return False
-        return bool(self.values) if self.kind == "numeric" else self.training.cells[-1] == 0
+        return bool(self.values) if self.kind == "numeric" else bool(self.others) or not self.pooled
+
+    @property
+    def pooled(self) -> bool:
+        """Whether some training rows had a category without a cell of its own."""
+        return self.kind == "categorical" and self.training.cells[-1] > 0
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ def define(
         training=_training(found),
         edges=found.edges if exact else _edges(found, values),
         categories=categories,
+        others=found.others,
         values=values,
         low=found.low if exact else _end(found.low, found.edges[:1], -1),
         high=found.high if exact else _end(found.high, found.edges[-1:], 1),
@@ -181,8 +188,8 @@ def _training(found: FeatureBaseline) -> Counts:
     """The baseline's rows as counts. A row counts as new when no *other* baseline row has its value or lies beyond
     it: that is how often a fresh row of the same kind will be new."""
     alone = 0
-    if found.kind == "categorical" and found.counts and found.counts[-1] == 0:
-        alone = sum(1 for count in found.counts if count == 1)
+    if found.kind == "categorical" and found.counts and (found.counts[-1] == 0 or found.others):
+        alone = sum(count == 1 for count in found.counts[:-1]) + found.alone
     ends = 1 if found.kind == "numeric" and found.n > found.n_null and not found.values else 0
     return Counts(
         n=found.n,

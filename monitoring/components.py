@@ -55,7 +55,7 @@ def settled(definition: Definition) -> tuple[bool, ...]:
     counted too high. They are judged together with the unlisted ones when the training rows are the reference.
     """
     counts = definition.training.cells
-    if definition.kind != "categorical" or definition.complete or len(counts) < 2:
+    if not definition.pooled or len(counts) < 2:
         return (True,) * len(counts)
     least = _threshold(counts)
     return (*(count >= least for count in counts[:-1]), True)
@@ -87,14 +87,16 @@ def fresh(definition: Definition) -> Counts:
         return replace(training, n_unseen=max(training.n_unseen, alone))
     if definition.kind != "categorical" or len(counts) < 2:
         return training
-    least = 1 if definition.complete else _threshold(counts)
-    near = 0 if definition.complete else int(sqrt(least))
+    least = _threshold(counts) if definition.pooled else 1
+    near = int(sqrt(least)) if definition.pooled else 0
+    # How many were alone is itself chance, about twice as much as a share of so many rows has.
+    new = training.n_unseen + round(2 * sqrt(training.n_unseen)) if definition.pooled else training.n_unseen
     listed = counts[:-1]
     alike = sum(abs(count - least) <= near for count in listed)
     giving = sum(count for count in listed if least <= count <= least + near)
     left = max(0.0, 1 - least * alike / (2 * near + 1) / giving) if giving else 1.0
     cells = [round(count * left) if least <= count <= least + near else count for count in listed]
-    return replace(training, cells=(*cells, sum(counts) - sum(cells)))
+    return replace(training, n_unseen=new, cells=(*cells, sum(counts) - sum(cells)))
 
 
 def pool_unsettled(counts: Counts, keep: Sequence[bool]) -> Counts:

@@ -170,5 +170,5 @@ def _series_json(one: Definition) -> dict[str, object]:
         "values": sorted(one.values),
         "low": one.low if not one.values else None,
         "high": one.high if not one.values else None,
-        "categories": one.categories,
+        "categories": (*one.categories, *one.others),
     }

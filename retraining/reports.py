@@ -93,7 +93,8 @@ class FeatureBaseline(Record):
 
     numeric: ``edges`` are k rising interior edges, ``counts`` has k + 1 cells, cell i holds
     edges[i-1] <= x < edges[i]. categorical: ``categories`` are the most frequent values, ``counts`` has one more
-    cell, for all others.
+    cell, for all others. ``others`` lists those, where all values together are few enough, and ``alone`` says how
+    many of them one row had; older baselines have neither.
     ``values`` lists the distinct values of a numeric feature that has at most 50, as text; empty otherwise.
     """
 
@@ -108,6 +109,8 @@ class FeatureBaseline(Record):
     high: float | None = None
     sum: float = 0.0
     sum_sq: float = 0.0
+    others: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
+    alone: Annotated[int, Field(exclude_if=lambda found: not found)] = 0
 
 
 class Baseline(Record):

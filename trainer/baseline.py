@@ -14,6 +14,7 @@ from trainer.derived import derived, vocabulary
 
 BINS = 20
 TOP = 50  # categories counted one by one; the rest together
+KNOWN = 2000  # up to so many categories are listed, so that another one is news
 DISTINCT = 50  # a numeric column with at most so many values has a cell for each
 LISTED = 400  # with at most so many it lists them, if hardly any row is alone with its value
 ALONE = 0.001  # share of such rows
@@ -149,10 +150,13 @@ def categorical(found: Mapping[str, int], rows: int) -> FeatureBaseline:
     """Counts of a column of categories, from how often each value occurs; the other rows have none."""
     order = sorted(found, key=lambda value: (-found[value], value))
     top = order[:TOP]
+    others = order[TOP:] if len(order) <= KNOWN else []
     return FeatureBaseline(
         kind="categorical",
         n=rows,
         n_null=rows - sum(found.values()),
         counts=(*(found[value] for value in top), sum(found[value] for value in order[TOP:])),
         categories=tuple(top),
+        others=tuple(others),
+        alone=sum(found[value] == 1 for value in others),
     )

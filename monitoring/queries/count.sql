@@ -41,11 +41,12 @@ USING (
     FROM subject, UNNEST(subject.series) AS one WITH OFFSET AS offset_
   ),
   category AS (
+    -- Those that the baseline lists without a cell of their own are in the last one.
     SELECT
       series.subject,
       series.place,
       value,
-      cell
+      LEAST(cell, series.cells - 1) AS cell
     FROM series, UNNEST(JSON_VALUE_ARRAY(series.categories, '$')) AS value WITH OFFSET AS cell
   ),
   item AS (

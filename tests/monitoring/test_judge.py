@@ -74,6 +74,18 @@ def test_a_row_of_the_baseline_is_new_when_no_other_row_has_its_value() -> None:
     assert categorical(600, 398, 1, 1, 0).training.n_unseen == 2
 
 
+@pytest.mark.parametrize("many", [60, 200])
+def test_a_new_category_is_seen_among_many(many: int) -> None:
+    """2 % of the rows have a value that no row of the reference had; without them nothing is flagged."""
+    random = np.random.default_rng(12)
+    shares = 1 / np.arange(1, many + 1)
+    before, now = (random.choice(many, n, p=shares / shares.sum()).astype(str) for n in (20_000, 2000))
+    calm = is_drift(before, now, "cat", {"F": 30})
+    now[:40] = "new"
+
+    assert (calm, is_drift(before, now, "cat", {"F": 30})) == (False, True)
+
+
 def test_categories_that_were_listed_by_luck_are_pooled() -> None:
     """Least listed count 100: below 131 it could be luck. A complete list has no such luck."""
     assert settled(categorical(500, 400, 300, 131, 129, 100, 4000)) == (True, True, True, True, False, False, True)

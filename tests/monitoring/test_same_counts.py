@@ -1,12 +1,14 @@
 """The trainer's arrays and the monitor's SQL reduce the same rows to the same integers, for every kind of value."""
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.columns import count
 from gcp.drift_log import DriftStatements
 from monitoring.baseline import PREDICTION, Definitions, definitions
 from monitoring.counts import Counts
@@ -31,6 +33,7 @@ def _model() -> ModelSpec:
         "price": {"type": "numeric", "path": "fare.amounts[1]"},
         "weekend": {"type": "boolean"},
         "carrier": {"type": "categorical", "path": "fare.carrier"},
+        "town": {"type": "categorical"},
         "comment": {"type": "text", "path": "note.text"},
         "booked": {"type": "timestamp"},
     }
@@ -54,6 +57,7 @@ def _rows() -> list[Row]:
             "price": maybe(draw.lognormvariate(0, 2) // 0.0625 * 0.0625),
             "weekend": maybe(draw.random() < 0.3),
             "carrier": maybe(draw.choice(["AA", "UA", "Lufthansa", "LOT", "é", "A'", "x"])),
+            "town": maybe(f"town {int(draw.paretovariate(0.5)) % 90}"),
             "comment": maybe(words),
             "booked": maybe(at - timedelta(seconds=draw.lognormvariate(8, 4))),
             "score": draw.randrange(1000) / 1024,
@@ -86,6 +90,7 @@ def _logged(row: Row) -> Row:
         "hour": row["hour"],
         "fare": {"amounts": ["ignored", row["price"]], "carrier": row["carrier"]},
         "weekend": row["weekend"],
+        "town": row["town"],
         "note": {"text": row["comment"]},
         "booked": booked and booked.isoformat(),
     }
@@ -140,12 +145,12 @@ def test_every_series_has_the_same_counts(
 def test_every_pair_has_the_same_counts(
     made: tuple[ModelSpec, Definitions, list[Row]], counted: dict[str, Counts]
 ) -> None:
-    """Ten pairs of five inputs."""
+    """Fifteen pairs of six inputs."""
     pairs = {name: one.training for name, one in made[1].features.items() if one.kind == "pair"}
 
     assert {name: counted[name].cells for name in pairs} == {name: one.cells for name, one in pairs.items()}
     assert {name: counted[name].n_null for name in pairs} == {name: one.n_null for name, one in pairs.items()}
-    assert len(pairs) == 10
+    assert len(pairs) == 15
 
 
 def test_nothing_that_training_had_is_new(
@@ -155,6 +160,24 @@ def test_nothing_that_training_had_is_new(
     new = {name: (c.n_unseen, c.n_low, c.n_high, c.n_unparseable) for name, c in counted.items()}
 
     assert {name: one for name, one in new.items() if any(one)} == {}
+
+
+def test_a_category_that_is_not_listed_is_new_among_many(
+    made: tuple[ModelSpec, Definitions, list[Row]], counted: dict[str, Counts], warehouse: Any
+) -> None:
+    """Of two values without a cell of their own, the baseline knows all but one."""
+    model, cells, rows = made
+    town = cells.features["town"]
+    one = replace(town, others=town.others[1:])
+    log = DriftLog(DriftStatements(warehouse, "retraining"), "local", "retraining")
+    subject = Subject(model, "1", Definitions("run-2", {"town": one}))
+    log.count(subject, MONDAY, MONDAY + DAY)
+    found = log.read(subject, MONDAY, MONDAY + DAY).windows[MONDAY]["town"]
+
+    times = sum(row["town"] == town.others[0] for row in rows)
+    assert (found.n_unseen, found.cells) == (times, counted["town"].cells)
+    assert found == count(one, np.array([row["town"] for row in rows], dtype=object))
+    assert (times > 0, town.complete, town.pooled) == (True, True, True)
 
 
 def test_sums_agree(made: tuple[ModelSpec, Definitions, list[Row]], counted: dict[str, Counts]) -> None:
