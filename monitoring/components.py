@@ -22,6 +22,7 @@ CATEGORICAL = ("shape", "category", "missing", "unseen")
 PAIR = ("association",)
 CROWDED = 0.25  # share of the categories judged by themselves that may lie close to the threshold
 MOST_ALONE = 0.001  # share of training rows alone with their number up to which the trainer lists the numbers
+GIVING = 3  # widths of chance above the least count, over which the rows of luck are taken from the listed ones
 MIN_EXPECTED = 5.0  # rows that a cell of the shape must be expected to hold; smaller ones are pooled
 
 
@@ -93,9 +94,9 @@ def fresh(definition: Definition) -> Counts:
     new = training.n_unseen + round(2 * sqrt(training.n_unseen)) if definition.pooled else training.n_unseen
     listed = counts[:-1]
     alike = sum(abs(count - least) <= near for count in listed)
-    giving = sum(count for count in listed if least <= count <= least + near)
+    giving = sum(count for count in listed if least <= count <= least + GIVING * near)
     left = max(0.0, 1 - least * alike / (2 * near + 1) / giving) if giving else 1.0
-    cells = [round(count * left) if least <= count <= least + near else count for count in listed]
+    cells = [round(count * left) if least <= count <= least + GIVING * near else count for count in listed]
     return replace(training, n_unseen=new, cells=(*cells, sum(counts) - sum(cells)))
 
 

@@ -16,7 +16,7 @@ from monitoring.pairs import SMOOTHING, layout, raked, shares, trend
 from monitoring.tails import hypergeometric_tails
 from monitoring.variation import Spread
 
-FEW_EVENTS = 25.0  # below so many expected rows a share is judged by its exact distribution
+FEW_EVENTS = 25.0  # with fewer expected rows in window or reference a share is judged by its exact distribution
 ONE_SIDED = frozenset({"unseen", "range"})  # fewer surprises are no reason to worry
 NOTHING = (1.0, 0.0)  # p-value and effect where there is nothing to compare
 
@@ -58,6 +58,8 @@ def _trend(component: str, ours: Sequence[int], theirs: Sequence[int], spread: S
 
 
 def _share(component: str, ours: tuple[int, int], theirs: tuple[int, int], spread: Spread) -> tuple[float, float]:
+    if component not in ONE_SIDED and ours[0] + theirs[0] > ours[1] + theirs[1]:
+        ours, theirs = ours[::-1], theirs[::-1]  # the rarer of the two says how far chance reaches
     n, m = sum(ours), sum(theirs)
     events = ours[0] + theirs[0]
     here, there, both = ours[0] / n, theirs[0] / m, events / (n + m)
@@ -67,7 +69,7 @@ def _share(component: str, ours: tuple[int, int], theirs: tuple[int, int], sprea
     squared = (here - there) ** 2
     chance = both * (1 - both)
     p_value = spread.tail(rows * squared / chance, rows, 1) if spread.free else 0.0
-    if n * both < FEW_EVENTS:
+    if min(n, m) * both < FEW_EVENTS:
         p_value = max(p_value, _exact(component, ours[0], n, events, n + m))
     elif not spread.free:
         p_value = spread.tail(rows * squared / chance, rows, 1)

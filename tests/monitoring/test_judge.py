@@ -12,6 +12,7 @@ from monitoring.counts import Counts, add
 from monitoring.judge import Rule, from_training, is_unit_jump, judge, minimum_detectable
 from monitoring.ordinary import Unit, reference_for
 from monitoring.statistics import compare
+from monitoring.tails import hypergeometric_tails
 from monitoring.variation import CHANCE, Spread, learn
 from retraining.reports import FeatureBaseline
 from tests.monitoring.days import Days
@@ -84,6 +85,27 @@ def test_a_new_category_is_seen_among_many(many: int) -> None:
     now[:40] = "new"
 
     assert (calm, is_drift(before, now, "cat", {"F": 30})) == (False, True)
+
+
+@pytest.mark.parametrize("many", [60, 100, 1000])
+def test_unequal_categories_against_a_thousand_rows_are_not_drift(many: int) -> None:
+    """At most five alarms in 150 windows, at a level of 1 %."""
+    shares = 1 / np.arange(1, many + 1)
+    alarms = 0
+    for seed in range(2000, 2150):
+        random = np.random.default_rng(seed)
+        before, now = (random.choice(many, n, p=shares / shares.sum()) for n in (1000, 2000))
+        alarms += is_drift(before, now, "cat", {"F": 1})
+
+    assert alarms <= 5
+
+
+def test_a_few_rows_of_the_reference_are_judged_exactly() -> None:
+    """Five expected in a small reference and none found, in a large window many; two cells, so twice."""
+    ours, theirs = counts(60, 9940), counts(0, 1000)
+    expected = 2 * hypergeometric_tails(10_000, 60, 11_000, 60)[1]
+
+    assert compare(categorical(1, 1), "category", ours, theirs, CHANCE).p_value == pytest.approx(2 * expected)
 
 
 def test_categories_that_were_listed_by_luck_are_pooled() -> None:
