@@ -113,9 +113,10 @@ def _unit(one: Definition, now: Counts, base: Counts, earlier: Sequence[Counts])
         return None
     factor = sqrt((variance + mean**2) / (spread + usual**2))
     varies, large = _variation(base, earlier), max(factor, 1 / factor) >= LARGE
-    if abs(log(factor)) < max(log(1.25), 2 * varies):
+    # Many things grow by half on a bad day; only what hardly varies, and exactly so, is miles for kilometres.
+    if abs(log(factor)) < max(log(1.25), (2 if large else 4) * varies):
         return None
-    if not _is_unit(factor, EXACT + min(2 * varies, 0.3 if large else 0.1)):
+    if not _is_unit(factor, EXACT + (min(2 * varies, 0.3) if large else 0)):
         return None
     if not large and spread > NARROW**2 * usual**2:
         return None  # prices grow by factors, too

@@ -24,6 +24,7 @@ from retraining.modelspec import ModelSpec
 LOSS = "(loss)"  # no column may be called so
 REFERENCE = 14  # days: two of each weekday
 WEEK = 7
+BATCH = timedelta(days=7)  # labels often come together: so long after they are due, none is missed
 LATE = timedelta(days=14)  # after it was due, in which a label still changes its day
 HORIZON = timedelta(days=28)  # of answered days that are looked at again, beyond the delay of their labels
 KEPT = 35  # verdicts
@@ -52,7 +53,7 @@ def perform(spec: ModelSpec, days: Sequence[DayCounts], now: datetime) -> tuple[
     mature = [one for one in whole if one.is_mature(spec.checks.min_label_share)]
     first, later = mature[:REFERENCE], mature[REFERENCE:]
     reference = learn(task, first)
-    due = [one for one in whole if one.start + _DAY + spec.source.label_delay <= now]
+    due = [one for one in whole if one.start + _DAY + spec.source.label_delay + BATCH <= now]
     faults = label_faults([(one.total.due, one.total.labelled) for one in due])
     done = Performed(at=now, mature_until=mature[-1].start + _DAY if mature else None)
     if mature:

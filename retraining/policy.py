@@ -19,9 +19,7 @@ from retraining.views import Watermark
 Action = Literal["train", "tune"]
 
 MAX_COOLDOWN = timedelta(days=7)
-FEED_PATIENCE = timedelta(
-    days=14
-)  # since a broken window; then the monitor itself must be broken, and blocks no more
+FEED_PATIENCE = timedelta(days=7)  # since a broken window; a feed that was whole since then blocks no more
 _DAY = timedelta(days=1)
 
 

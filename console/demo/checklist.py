@@ -16,7 +16,10 @@ def checklist(runs: Iterable[Run], rollout: Rollout) -> dict[str, str]:
         return next((run.run_id for run in found), "")
 
     def of(kind: Kind) -> str:
-        return first(r for r in trained[1:] if r.decision and r.decision.code == kind.value)
+        """The run that this kind of trigger asked for: best by itself, or together with others."""
+        asked = [r for r in trained[1:] if any(cause.kind is kind for cause in r.causes)]
+        alone = (r for r in asked if r.decision and r.decision.code == kind.value)
+        return first(alone) or first(asked)
 
     def ended(state: RunState) -> str:
         return first(r for r in every if r.state is state)

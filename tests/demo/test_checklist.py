@@ -7,8 +7,9 @@ import pytest
 from console.demo.checklist import checklist
 from retraining.records import Decision, JobRef, Run, RunState
 from retraining.rollouts import Phase, Rollout, Step
+from retraining.triggers import Kind
 from tests.engine.cloud import Cloud
-from tests.unit.build import DAY, NOW, run
+from tests.unit.build import DAY, NOW, run, trigger
 
 
 def trained(number: int, state: RunState = RunState.PROMOTED, code: str = "data", tuned: bool = False) -> Run:
@@ -20,6 +21,7 @@ def trained(number: int, state: RunState = RunState.PROMOTED, code: str = "data"
         state,
         jobs=tuple(JobRef.model_validate({"kind": kind, "attempt": 1, "intended": at}) for kind in kinds),
         decision=Decision(action="tune" if tuned else "train", code=code, text="so", at=at),
+        causes=(trigger(Kind(code)),),
     )
 
 
@@ -49,6 +51,13 @@ CASES = {
     "a promotion": (trained(2), "run-2"),
     "a rollback of a harmful challenger": (trained(2, RunState.ROLLED_BACK), "run-2"),
 }
+
+
+def test_a_run_that_was_asked_for_twice_shows_both() -> None:
+    """Its decision names one of them."""
+    both = trained(2, code="manual").but(causes=(trigger(Kind.DRIFT), trigger(Kind.MANUAL)))
+
+    assert checklist([both, FIRST], NOTHING)["a drift run"] == "run-2"
 
 
 @pytest.mark.parametrize("item", CASES)

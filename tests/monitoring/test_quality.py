@@ -280,11 +280,21 @@ def test_labels_that_stop_coming_open_a_data_ticket() -> None:
     one = Site()
     one.ordinary(10)
     one.labelled.share = 0.4
-    one.ordinary(4)
+    one.ordinary(11)
 
     assert one.incident is not None
     assert one.incident.kind == "data"
     assert "of due labels have come where 100% are usual" in one.incident.why
+
+
+def test_labels_that_come_in_batches_open_no_ticket() -> None:
+    """A week in which none came is no fault yet."""
+    one = Site()
+    one.ordinary(10)
+    one.labelled.share = 0.0
+    one.ordinary(6)
+
+    assert one.incident is None
 
 
 def test_labels_that_cannot_be_read_hold_up_nothing() -> None:
