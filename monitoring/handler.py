@@ -8,12 +8,11 @@ then is it told. So a tick that dies anywhere is finished by the next one, and a
 reads one record.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Protocol, runtime_checkable
 
 from monitoring import archive
 from monitoring.baseline import definitions
@@ -40,14 +39,6 @@ from retraining.settings import Settings
 
 _GOLDEN = (5**0.5 - 1) / 2
 WINDOWS_PER_TICK = 40  # counted at once at most; the next tick goes on
-
-
-@runtime_checkable
-class Together(Protocol):
-    """A log that counts the windows of many models in one pass."""
-
-    def count_all(self, passes: Iterable[Pass]) -> dict[str, RetrainingError]:
-        """Count them all; why some models could not be counted."""
 
 
 @dataclass(frozen=True)
@@ -183,17 +174,8 @@ def _prepared(world: MonitorWorld, spec: ModelSpec) -> "_Look | list[str]":
 
 
 def _count(world: MonitorWorld, looks: Sequence[_Look]) -> dict[str, RetrainingError]:
-    """Count what is new, together where the log can; why some models could not be counted."""
-    passes = [one.windows for one in looks if one.windows]
-    if isinstance(world.log, Together):
-        return world.log.count_all(passes)
-    failed: dict[str, RetrainingError] = {}
-    for one in passes:
-        try:
-            world.log.count(one.subject, one.start, one.end)
-        except RetrainingError as error:
-            failed[one.subject.spec.name] = error
-    return failed
+    """Count what is new, together; why some models could not be counted."""
+    return world.log.count_all([one.windows for one in looks if one.windows])
 
 
 def _finished(world: MonitorWorld, look: _Look) -> list[str]:

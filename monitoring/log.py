@@ -38,8 +38,8 @@ class Kept:
 class Log(Protocol):
     """What the monitor needs of the log. Its methods may be repeated."""
 
-    def count(self, subject: Subject, start: datetime, end: datetime) -> None:
-        """Count the whole windows in [start, end) anew and keep the counts."""
+    def count_all(self, passes: Iterable[Pass]) -> dict[str, RetrainingError]:
+        """Count the windows of all ``passes`` anew and keep the counts. Why some models could not be counted."""
 
     def read(self, subject: Subject, since: datetime, until: datetime) -> Kept:
         """The kept counts of the windows that start in [since, until)."""
@@ -64,11 +64,12 @@ class DriftLog:
         self._note = note
 
     def count(self, subject: Subject, start: datetime, end: datetime) -> None:
-        """See Log. Raises Refused, before anything is read, when the model file allows fewer bytes."""
+        """Count one subject's windows. Raises Refused, before anything is read, when the model file allows fewer
+        bytes."""
         self._count(Together((Pass(subject, start, end),)))
 
     def count_all(self, passes: Iterable[Pass]) -> dict[str, RetrainingError]:
-        """Count many subjects: one pass over each log's new rows for all that share it, none where there are none.
+        """See Log. One pass over each log's new rows for all that share it, none where there are none.
 
         A window without rows is not kept: a window of which nothing is kept had none. Returns why some models could
         not be counted; the others are.

@@ -145,3 +145,16 @@ def test_a_changed_model_file_is_refused(store: GcsStore) -> None:
 
     with pytest.raises(BadRecord, match=file.path):
         Modules(store).model_files(made(FILES))
+
+
+def test_a_delivery_after_a_lost_list_concerns_every_model() -> None:
+    """What the set before held can no longer be read, so everything may have changed."""
+    store = MemoryStore()
+    publish(store, FILES)
+    first = Modules(store).current()
+    assert first is not None
+    store.delete(names.module_set_path(first.digest))
+
+    later = changed(models__flights=FILES["models/flights.yaml"] + b"# later\n")
+
+    assert Modules(store).publish(made(later), later, "", NOW).before is None

@@ -19,10 +19,11 @@ from retraining.records import MAX_CAUSES, RunState
 from retraining.rollouts import Phase
 from retraining.run_effects import take_turn
 from retraining.state import put, read_rollout, read_state
+from retraining.triggers import Kind
 from retraining.views import VersionView
 from tests.engine.cloud import Cloud
 from tests.engine.test_loop import until
-from tests.unit.build import SPECS, run
+from tests.unit.build import SPECS, run, trigger
 
 SPEC = SPECS["flights"]
 
@@ -76,15 +77,14 @@ def test_a_claim_that_somebody_else_wrote_meanwhile_is_followed(cloud: Cloud) ->
 
     def between(name: str, act: Callable[[], object]) -> object:
         if name == "claim trigger" and cloud.store.read(path) is None:
-            act()
+            other = Claim(run_id="flights-20130101-000000-0000", trigger=trigger(Kind.DATA, key="one"))
+            cloud.store.create(path, other.to_json())
         return act()
 
     cloud.effect = between
     cloud.tick()
-    found = cloud.store.read(path)
-    assert found is not None
 
-    assert [each.run_id for each in cloud.all_runs] == [Claim.from_json(found.body).run_id]
+    assert [each.run_id for each in cloud.all_runs] == ["flights-20130101-000000-0000"]
 
 
 def test_a_trigger_that_comes_as_its_run_ends_opens_the_next(cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ from monitoring.baseline import PREDICTION
 from monitoring.incident import QUIET, kind_of, rebase, step
 from retraining import names
 from retraining.incidents import Finding, Incident, WindowVerdict
+from retraining.views import Stored
 from tests.monitoring.traffic import MONDAY
 
 DAY = timedelta(days=1)
@@ -261,6 +262,25 @@ def test_a_record_of_before_is_read_and_goes_on() -> None:
     assert old.do is None
     assert after is not None
     assert (after.do, after.features, len(after.course)) == ("retrain", {"delay": 0.59}, 1)
+
+
+class Late(MemoryStore):
+    """A store in which another tick writes just after somebody looked."""
+
+    def read(self, path: str) -> Stored | None:
+        return None if path.startswith("incidents/m/") else super().read(path)
+
+
+def test_an_incident_that_another_tick_kept_is_kept() -> None:
+    """Both tell the same, so that neither has failed."""
+    store = Late()
+    closed, _ = play(verdict(0, ("delay", 0.6)), *(verdict(n) for n in range(1, 4)))
+    assert closed is not None
+    store.create(archive.closed_path("m", closed.incident_id), "what the other one wrote")
+
+    archive.keep(store, closed)
+
+    assert len(store.list("incidents/m/")) == 1
 
 
 def test_closed_incidents_are_kept_beside_the_current_one() -> None:
