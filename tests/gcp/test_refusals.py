@@ -12,11 +12,13 @@ from typing import Any
 import grpc
 import pytest
 from google.cloud import aiplatform_v1 as vertex
+from google.cloud import scheduler_v1 as scheduler
 
 from gcp.bigquery import ATTEMPTS, BigQuery, Query
 from gcp.bigquery import connect as connect_bigquery
 from gcp.endpoints import VertexEndpoints
 from gcp.google_rest import connect as connect_rest
+from gcp.installation import Installation
 from gcp.sql import Sql
 from gcp.storage import connect as connect_storage
 from gcp.store import GcsStore
@@ -24,6 +26,8 @@ from retraining.errors import BadRecord, Exists, Refused
 from retraining.settings import Settings
 from retraining.views import DeployPlan
 from tests.unit.build import FLIGHTS
+
+SETTINGS = Settings("p", "r", "state", "artifacts", "retraining")
 
 
 @dataclass
@@ -123,6 +127,35 @@ def test_a_statement_that_failed_for_others_is_tried_under_the_next_id(service: 
     with pytest.raises(Refused, match=f"counting of flights-1: failed {ATTEMPTS} times"):
         database.rows(QUERY)
     assert sum(line.startswith("POST") for line in service.asked) == ATTEMPTS
+
+
+def test_a_dataset_that_is_not_there_is_none(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor says what to do about it."""
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", service.address)
+
+    assert Installation(SETTINGS, patience_s=5).dataset("nowhere") is None
+
+
+# Cloud Scheduler -------------------------------------------------------------------------
+
+
+def test_a_message_that_is_no_json_is_shown_as_it_is() -> None:
+    """Somebody else's job may publish anything."""
+    job = scheduler.Job(name="projects/p/locations/r/jobs/odd", pubsub_target={"topic_name": "t", "data": b"hello"})
+    server = grpc.server(ThreadPoolExecutor(1))
+    listed = _method(
+        lambda request, context: scheduler.ListJobsResponse(jobs=[job]),
+        scheduler.ListJobsRequest,
+        scheduler.ListJobsResponse,
+    )
+    service = "google.cloud.scheduler.v1.CloudScheduler"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"ListJobs": listed}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    found = Installation(SETTINGS, f"127.0.0.1:{port}", patience_s=5).jobs()
+    server.stop(None)
+
+    assert [one.body for one in found.values()] == ["hello"]
 
 
 # Google's services over REST -------------------------------------------------------------
