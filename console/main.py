@@ -62,7 +62,7 @@ def every(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the summary and the page.")] = Path("out/demo"),
 ) -> None:
-    """Replay a year of real flights against the whole system on this machine, in about eight minutes.
+    """Replay a year of real flights against the whole system on this machine, in about ten minutes.
 
     Example: retrain demo --out /tmp/demo
     """

@@ -1,6 +1,6 @@
 """What happens in the rehearsal's year, and on which day. What is injected is named so; the rest is 2013 as it was.
 
-Half of the flights are replayed, picked by a hash of the flight, which keeps the rehearsal under eight minutes.
+Half of the flights are replayed, picked by a hash of the flight, which keeps the rehearsal at about ten minutes.
 """
 
 import json
