@@ -88,15 +88,28 @@ def test_every_script_is_sound_and_can_be_run(script: str) -> None:
     assert os.access(path, os.X_OK)
 
 
-def test_the_continuous_check_runs_tests_then_checks() -> None:
+def test_the_continuous_check_runs_tests_then_proofs_then_checks() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
 
     checks = [line for line in lines if line.startswith("make")]
-    assert checks == ["make test", "make check", "make terraform-check", "make audit"]
+    assert checks == ["make test", "make prove", "make check", "make terraform-check", "make audit"]
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "check", "terraform-check", "audit", "sbom", "local", "package", "bench"]
+    "target",
+    [
+        "demo",
+        "test",
+        "prove",
+        "prove-deep",
+        "check",
+        "terraform-check",
+        "audit",
+        "sbom",
+        "local",
+        "package",
+        "bench",
+    ],
 )
 def test_every_target_sets_up_first(target: str) -> None:
     command = ["make", "--no-print-directory", "-n", target]
